@@ -1,0 +1,3 @@
+"""Condarium: builds and serves conda environments."""
+
+__version__ = "0.1.0"
