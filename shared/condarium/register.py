@@ -1,0 +1,165 @@
+"""The names, kinds, defaults and sentences of every setting. `config.py` gives the kinds their meaning.
+
+Rows are (name without `CONDARIUM_`, kind, default text or None, description). Units stand in the name.
+A kind is a word, or a tuple of a word and its bounds; ("secret", kind) is never printed.
+"""
+
+from typing import Any
+
+_SERVER: list[tuple[str, Any, str | None, str]] = [
+    (
+        "DATABASE_URL",
+        ("secret", ("url", "postgresql")),
+        None,
+        "the Postgres database, postgresql://user:password@host:port/name",
+    ),
+    (
+        "AMQP_URL",
+        ("secret", ("url", "amqp", "amqps")),
+        None,
+        "the RabbitMQ virtual host, amqp://user:password@host:port/vhost",
+    ),
+    (
+        "STORAGE_URL",
+        ("secret", ("url", "file", "s3", "memory")),
+        None,
+        "where bytes are kept: file:///directory or s3://key:secret@host:port/bucket",
+    ),
+    (
+        "SECRET",
+        ("secret", "text"),
+        None,
+        "the key that signs download addresses and cookies; any long random text, the same for all services",
+    ),
+    ("ADMIN_TOKEN", ("secret", "text"), None, "the token of the administrator (Bearer, or password of Basic)"),
+    ("LOG_LEVEL", ("word", "debug", "info", "warning", "error"), "info", "the least severity that is logged"),
+    ("BIND", "text", "127.0.0.1", "the address that HTTP servers listen on"),
+    (
+        "HEALTH_PORT",
+        ("integer", 0, 65535),
+        "0",
+        "the port of /healthz, /readyz and /metrics of a service without HTTP of its own; 0 takes a free one",
+    ),
+    ("EXTERNAL_URL", ("url", "http", "https"), "http://127.0.0.1:8080", "the gateway's address as clients see it"),
+    ("REGISTRY_EXTERNAL", "text", "127.0.0.1:5000", "the registry's host:port as docker clients see it"),
+    ("DATABASE_POOL_SIZE", ("integer", 1, 200), "8", "connections a process may hold"),
+    ("DEFAULT_NAMESPACE", "text", "default", "the namespace that is meant where none is named"),
+]
+_HTTP: list[tuple[str, Any, str | None, str]] = [
+    ("API_PORT", ("integer", 0, 65535), "8080", "the gateway's port"),
+    ("API_URL_PREFIX", "text", "/conda-store", "the path under which the REST contract is served besides /"),
+    ("API_MAX_BODY_BYTES", ("integer", 1024, 1 << 30), "2097152", "the largest request body"),
+    ("REGISTRY_PORT", ("integer", 0, 65535), "5000", "the registry's port"),
+    ("REGISTRY_WAIT_SECONDS", ("number", 0, 3600), "600", "how long a pull waits for an image that is being made"),
+]
+_CONDA: list[tuple[str, Any, str | None, str]] = [
+    (
+        "CHANNEL_ALIAS",
+        ("url", "http", "https", "file"),
+        "https://conda.anaconda.org",
+        "what a bare channel name is appended to",
+    ),
+    ("DEFAULT_CHANNELS", "words", "conda-forge", "the channels of a specification that names none"),
+    ("CHANNEL_MIRRORS", "lists", "{}", "JSON {channel name or URL: [mirror URLs in order]}"),
+    ("CHANNEL_MIRROR_LABELS", "mapping", "{}", "JSON {channel name or URL: what its mirror is called in messages}"),
+    (
+        "CHANNEL_CREDENTIALS",
+        ("secret", "mapping"),
+        "{}",
+        'JSON {URL prefix: {"username","password"} or {"token"}}; never part of a specification',
+    ),
+    (
+        "PIP_INDEX_URL",
+        ("secret", ("url", "http", "https", "file")),
+        None,
+        "the package index of pip sections; may hold credentials; unset means the installer's own configuration",
+    ),
+    ("HTTP_PROXY", ("secret", "text"), None, "proxy for http:// channels and indexes"),
+    ("HTTPS_PROXY", ("secret", "text"), None, "proxy for https:// channels and indexes"),
+    ("NO_PROXY", "text", None, "hosts reached without a proxy, comma-separated"),
+    ("CA_BUNDLE", "path", None, "PEM file of the certificate authorities to trust"),
+    ("PLATFORMS", "words", "linux-64", "the platforms of a specification that names none"),
+    ("VIRTUAL_PACKAGES", "lists", "{}", 'JSON {platform: ["__glibc=2.28", ...]}; never detected from a host'),
+    (
+        "LINK_SCRIPTS",
+        "boolean",
+        "false",
+        "run the link scripts of packages (code of strangers) in a prefix linked by copy",
+    ),
+]
+_WORK: list[tuple[str, Any, str | None, str]] = [
+    ("STORE", "path", None, "the directory of prefixes; the same for all builders of a store"),
+    ("CACHE", "path", None, "the package cache; on the store's file system, so that packages are hard-linked"),
+    ("LEASE_SECONDS", ("number", 1, 3600), "30", "how long a claimed row stays claimed without a heartbeat"),
+    ("HEARTBEAT_SECONDS", ("number", 0.05, 60), "2", "how often a lease is extended and a cancel is looked for"),
+    ("POLL_SECONDS", ("number", 0.05, 60), "2", "how often work is looked for when no event comes"),
+    ("MAX_ATTEMPTS", ("integer", 1, 100), "5", "how often a piece of work is tried before it fails"),
+    ("RETRY_BASE_SECONDS", ("number", 0.05, 3600), "10", "the wait after the first failed attempt; doubles each time"),
+    ("RETRY_CAP_SECONDS", ("number", 1, 86400), "600", "the longest wait between two attempts"),
+    ("BUILDER_SLOTS", ("integer", 1, 64), "2", "builds a builder runs at a time"),
+    ("BUILDER_TIME_LIMIT_SECONDS", ("number", 1, 86400), "3600", "the longest that one attempt of a build may take"),
+    ("BUILDER_SOLVE_LIMIT_SECONDS", ("number", 1, 3600), "300", "the longest that a solve may take"),
+    ("BUILDER_MEMORY_BYTES", ("integer", 0, 1 << 42), "0", "address space of a build's child process; 0 is no limit"),
+    (
+        "BUILDER_DISK_SOFT_PERCENT",
+        ("number", 1, 100),
+        "85",
+        "the store's disk use above which the package cache is evicted",
+    ),
+    ("BUILDER_DISK_HARD_PERCENT", ("number", 1, 100), "95", "the store's disk use above which no build is started"),
+    ("BUILDER_LOG_BYTES", ("integer", 1024, 1 << 30), "16777216", "the longest log of a build"),
+    (
+        "ARTIFACTS",
+        "words",
+        "LOCKFILE,YAML,LOGS,CONDA_PACK,DOCKER_MANIFEST",
+        "what is made for every build without being asked",
+    ),
+    ("PACKAGER_SLOTS", ("integer", 1, 64), "2", "renderings a packager makes at a time"),
+    ("PACKAGER_CACHE", "path", None, "the packager's cache of downloaded archives"),
+    ("PACKAGER_CACHE_BYTES", ("integer", 0, 1 << 44), "10737418240", "the most bytes the packager's cache may hold"),
+    ("LAYER_BUDGET", ("integer", 3, 100), "40", "the most layers of an image, base included"),
+    (
+        "BASE_IMAGE",
+        "path",
+        None,
+        "directory of the base image as `python -m deploy.base` writes it, or an OCI layout; unset means the stored default",
+    ),
+    (
+        "WATCHER_DIRECTORIES",
+        "lists",
+        "{}",
+        "JSON {namespace: [directories]} that are watched for environment.yml files",
+    ),
+    (
+        "WATCHER_RESCAN_SECONDS",
+        ("number", 0.2, 3600),
+        "60",
+        "how often watched directories are read through even without an event",
+    ),
+    ("WATCHER_QUIET_SECONDS", ("number", 0.05, 60), "0.3", "how long a file must be quiet before it is read"),
+    (
+        "WATCHER_POLLING",
+        ("word", "auto", "always", "never"),
+        "auto",
+        "poll instead of listening to the kernel; auto polls network file systems",
+    ),
+]
+_CLIENT: list[tuple[str, Any, str | None, str]] = [
+    ("API_URL", ("url", "http", "https"), None, "client: the gateway's address"),
+    ("REGISTRY", "text", None, "client: the registry's host:port"),
+    ("TOKEN", ("secret", "text"), None, "client: the token to log in with"),
+    ("NAMESPACE", "text", None, "client: the namespace that is meant where none is named"),
+    (
+        "SUBSCRIBER_AMQP_URL",
+        ("secret", ("url", "amqp", "amqps")),
+        None,
+        "client: the broker account of event subscribers",
+    ),
+]
+_LOCAL: list[tuple[str, Any, str | None, str]] = [
+    ("DATA_DIR", "path", None, "one-machine run: where its data lies"),
+    ("STORAGE", ("word", "file", "s3"), "file", "one-machine run: the kind of private storage"),
+    ("TEST_CACHE", "path", None, "tests: where what is slow to make is kept between runs"),
+]
+
+REGISTER = _SERVER + _HTTP + _CONDA + _WORK + _CLIENT + _LOCAL
