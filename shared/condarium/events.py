@@ -220,5 +220,7 @@ def parse(routing_key: str, data: Mapping[str, Any]) -> Event:
     """The event class filled from `data`; unknown fields are ignored. Raises KeyError for an unknown routing key."""
     cls = EVENTS[routing_key]
     known = {item.name for item in fields(cls)}
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in data.items() if key in known
+    }
     return cls(**values)

@@ -1,0 +1,60 @@
+"""One engine per process; a transaction is a `with` block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import sqlalchemy
+from sqlalchemy.orm import Session
+
+from condarium.errors import Unavailable
+
+
+def driver_url(url: str) -> str:
+    """`postgresql://` as SQLAlchemy names psycopg 3."""
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+class Database:
+    """Connections are made when first used, so a process starts while Postgres is away."""
+
+    def __init__(self, url: str, *, pool_size: int = 8, application: str = "condarium") -> None:
+        self.url = url
+        self._engine = sqlalchemy.create_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_pre_ping=True,
+            connect_args={"application_name": application, "connect_timeout": 5, "options": "-c timezone=UTC"},
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Commits at the end of the block, rolls back on any exception.
+
+        Raises Unavailable when the database cannot be reached or the connection breaks.
+        """
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as error:
+            raise Unavailable("the database cannot be reached; try again in a moment") from error
+
+    def listen(self) -> psycopg.Connection:
+        """A direct autocommit connection, for LISTEN and session locks; the caller closes it.
+
+        Raises Unavailable when the database cannot be reached.
+        """
+        try:
+            return psycopg.connect(self.url, autocommit=True, connect_timeout=5, application_name="condarium-listen")
+        except psycopg.OperationalError as error:
+            raise Unavailable("the database cannot be reached; try again in a moment") from error
+
+    def ping(self) -> None:
+        """Raises Unavailable unless the database answers."""
+        with self.transaction() as session:
+            session.execute(sqlalchemy.text("select 1"))
+
+    def close(self) -> None:
+        self._engine.dispose()

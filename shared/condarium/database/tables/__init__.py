@@ -1,0 +1,36 @@
+"""What is kept. Every column has a sentence; times are `timestamptz` on the database's clock."""
+
+from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifact, Image, ImageBlob, Piece
+from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
+from condarium.database.tables.environments import Environment, Namespace, Specification
+from condarium.database.tables.locks import LockPackage, LockRow
+from condarium.database.tables.messages import Inbox, Outbox
+from condarium.database.tables.schema import Leased, Table
+from condarium.database.tables.watched import WatchedFile
+
+metadata = Table.metadata
+
+__all__ = [
+    "Archive",
+    "BaseImage",
+    "Build",
+    "BuildArtifact",
+    "Environment",
+    "Image",
+    "ImageBlob",
+    "Inbox",
+    "Leased",
+    "LockPackage",
+    "LockPlatform",
+    "LockRow",
+    "LogChunk",
+    "Namespace",
+    "Outbox",
+    "Piece",
+    "Prefix",
+    "Specification",
+    "Store",
+    "Table",
+    "WatchedFile",
+    "metadata",
+]
