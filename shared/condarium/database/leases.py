@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.elements import SQLColumnExpression
 
 from condarium.errors import LeaseLost
 
@@ -31,7 +31,7 @@ class Claimable:
     table: type[Any]
     ready: ColumnElement[bool]
     running: ColumnElement[bool]
-    order: tuple[UnaryExpression[Any] | ColumnElement[Any], ...]
+    order: tuple[SQLColumnExpression[Any], ...]
     #: what a claim sets besides the lease, such as the state
     values: Mapping[str, Any]
 

@@ -1,0 +1,134 @@
+"""Questions about environments, and what changes where they point."""
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, contains_eager
+
+from condarium.database import outbox
+from condarium.database.tables import Build, Environment, Namespace
+from condarium.domain.build import FINAL, Status, takes_over
+from condarium.errors import InvalidInput, NotFound
+from condarium.events import EnvironmentDeleted, EnvironmentUpdated
+
+
+def find(session: Session, namespace: str, name: str, *, lock: bool = False) -> Environment | None:
+    """The environment with its namespace loaded; `lock` holds its row for this transaction."""
+    query = (
+        select(Environment)
+        .join(Environment.namespace)
+        .options(contains_eager(Environment.namespace))
+        .where(
+            Namespace.name == namespace,
+            Namespace.deleted_on.is_(None),
+            Environment.name == name,
+            Environment.deleted_on.is_(None),
+        )
+    )
+    if lock:
+        query = query.with_for_update(of=Environment).execution_options(populate_existing=True)
+    return session.execute(query).scalar_one_or_none()
+
+
+def load(session: Session, namespace: str, name: str, *, lock: bool = False) -> Environment:
+    """As `find`; raises NotFound."""
+    found = find(session, namespace, name, lock=lock)
+    if found is None:
+        raise NotFound("environment does not exist")
+    return found
+
+
+def ensure(session: Session, namespace: Namespace, name: str, *, actor: str) -> Environment:
+    """The environment, made when it is not there, its row locked for this transaction."""
+    session.execute(
+        insert(Environment)
+        .values(namespace_id=namespace.id, name=name, created_by=actor)
+        .on_conflict_do_nothing(index_elements=["namespace_id", "name"], index_where=Environment.deleted_on.is_(None))
+    )
+    return load(session, namespace.name, name, lock=True)
+
+
+def point_to(session: Session, environment: Environment, build: Build, *, actor: str, source: str) -> bool:
+    """After a completion: makes `build` the current one unless a newer one or a rollback stands.
+
+    The environment's row must be locked. Returns whether the environment points to the build now.
+    """
+    if not takes_over(generation=build.generation, floor=environment.generation_floor):
+        return False
+    environment.generation_floor = build.generation
+    _set_current(session, environment, build, actor=actor, source=source)
+    return True
+
+
+def roll_back(session: Session, environment: Environment, build: Build, *, actor: str, source: str = "api") -> None:
+    """Makes any completed build the current one, and keeps builds that are under way from undoing it.
+
+    The environment's row must be locked. Raises InvalidInput, in conda-store's words, when the build is not this
+    environment's or not completed.
+    """
+    if build.environment_id != environment.id or build.deleted_on is not None:
+        raise InvalidInput("cannot update environment to build id since specification does not match environment name")
+    if build.status != Status.COMPLETED:
+        raise InvalidInput("cannot update environment to build id since not completed")
+    environment.generation_floor = environment.last_generation
+    _set_current(session, environment, build, actor=actor, source=source)
+
+
+def _set_current(session: Session, environment: Environment, build: Build, *, actor: str, source: str) -> None:
+    environment.current_build_id = build.id
+    environment.updated_on = session.execute(select(func.clock_timestamp())).scalar_one()
+    _updated(session, environment, build.generation, actor=actor, source=source)
+
+
+def describe(session: Session, environment: Environment, text: str, *, actor: str, source: str = "api") -> None:
+    """Changes the description; nothing is built for it."""
+    environment.description = text
+    environment.updated_on = session.execute(select(func.clock_timestamp())).scalar_one()
+    _updated(session, environment, environment.generation_floor, actor=actor, source=source)
+
+
+def _updated(session: Session, environment: Environment, generation: int, *, actor: str, source: str) -> None:
+    outbox.add(
+        session,
+        EnvironmentUpdated(
+            namespace=environment.namespace.name,
+            environment=environment.name,
+            actor=actor,
+            build=environment.current_build_id,
+            generation=generation,
+        ),
+        source=source,
+    )
+
+
+def delete(session: Session, environment: Environment, *, actor: str, source: str = "api") -> None:
+    """Soft delete: the name is free at once, builds under way are canceled, the symlink goes by the event.
+
+    The environment's row must be locked.
+    """
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
+    environment.deleted_on = now
+    environment.current_build_id = None
+    unfinished = [Build.environment_id == environment.id, Build.status.not_in(FINAL)]
+    session.execute(
+        update(Build)
+        .where(*unfinished, Build.status == Status.QUEUED)
+        .values(status=Status.CANCELED, ended_on=now, status_info="the environment was deleted")
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Build)
+        .where(*unfinished, Build.cancel_requested_at.is_(None))
+        .values(cancel_requested_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(Build)
+        .where(Build.environment_id == environment.id, Build.deleted_on.is_(None))
+        .values(deleted_on=now)
+        .execution_options(synchronize_session=False)
+    )
+    outbox.add(
+        session,
+        EnvironmentDeleted(namespace=environment.namespace.name, environment=environment.name, actor=actor),
+        source=source,
+    )

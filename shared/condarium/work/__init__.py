@@ -1,0 +1,1 @@
+"""What two services or more do alike: submission, demand for artifacts, child processes."""
