@@ -1,0 +1,152 @@
+"""Lists of builds, and one build with everything that is shown of it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from condarium.database.listing import Page, Paging, read, visible
+from condarium.database.tables import (
+    Build,
+    BuildArtifact,
+    Environment,
+    LockPackage,
+    LockPlatform,
+    LockRow,
+    Namespace,
+    Prefix,
+    Specification,
+    Store,
+)
+from condarium.errors import NotFound
+
+ORDER: dict[str, InstrumentedAttribute[Any]] = {
+    "id": Build.id,
+    "started_on": Build.started_on,
+    "scheduled_on": Build.scheduled_on,
+    "ended_on": Build.ended_on,
+}
+
+
+@dataclass(frozen=True)
+class BuildFilter:
+    """Empty is no filter; a build must have all of `artifacts` and `packages`."""
+
+    status: str = ""
+    environment_id: int | None = None
+    namespace: str = ""
+    name: str = ""
+    artifacts: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Detail:
+    """`row` is as in a list; `artifacts` in the order they were asked for; `locks` is a hash per platform.
+
+    `prefix` is the absolute path on the store's hosts, None until the build is completed.
+    """
+
+    row: Any
+    specification: Any
+    artifacts: Sequence[BuildArtifact]
+    locks: Mapping[str, str]
+    prefix: str | None
+
+
+def has_artifact(build_id: Any, kind: str) -> ColumnElement[bool]:
+    """Whether the build of that column has the artifact, ready to be served."""
+    return exists().where(
+        BuildArtifact.build_id == build_id, BuildArtifact.artifact_type == kind, BuildArtifact.state == "READY"
+    )
+
+
+def has_package(build_id: Any, name: str) -> ColumnElement[bool]:
+    """Whether a lock of the build of that column has the package."""
+    return exists().where(
+        LockPlatform.build_id == build_id, LockPackage.lock_id == LockPlatform.lock_id, LockPackage.name == name
+    )
+
+
+def page(session: Session, wanted: BuildFilter, *, namespaces: Collection[str] | None, paging: Paging) -> Page[Any]:
+    """Builds, deleted ones too, as conda-store lists them."""
+    query = _rows().where(visible(namespaces), *_conditions(wanted))
+    return read(session, query, paging=paging, order=ORDER, default=("id",), last=Build.id)
+
+
+def find(session: Session, build_id: int) -> Any:
+    """One row as in the lists, deleted or not. Raises NotFound."""
+    row = session.execute(_rows().where(Build.id == build_id)).one_or_none() if 0 < build_id < 2**63 else None
+    if row is None:
+        raise NotFound("build id does not exist")
+    return row
+
+
+def detail(session: Session, row: Any) -> Detail:
+    """What is shown of the build besides `row`, in three statements."""
+    specification = session.execute(
+        select(Specification.id, Specification.name, Specification.spec, Specification.sha256, Specification.created_on)
+        .join(Build, Build.specification_id == Specification.id)
+        .where(Build.id == row.id)
+    ).one()
+    hashes = session.execute(
+        select(LockPlatform.platform, LockRow.sha256)
+        .join(LockRow, LockRow.id == LockPlatform.lock_id)
+        .where(LockPlatform.build_id == row.id)
+        .order_by(LockPlatform.platform)
+    )
+    prefix = f"{row.store_directory}/{row.prefix_path}" if row.prefix_path is not None else None
+    locks = {found.platform: found.sha256 for found in hashes}
+    return Detail(row, specification, artifacts(session, row.id), locks, prefix)
+
+
+def artifacts(session: Session, build_id: int) -> Sequence[BuildArtifact]:
+    """All artifacts that were asked for of a build, whatever became of them."""
+    query = select(BuildArtifact).where(BuildArtifact.build_id == build_id).order_by(BuildArtifact.id)
+    return session.execute(query).scalars().all()
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    return (
+        select(
+            Build.id,
+            Build.environment_id,
+            Build.key,
+            Build.generation,
+            Build.status,
+            Build.status_info,
+            Build.reason,
+            Build.size,
+            Build.scheduled_on,
+            Build.started_on,
+            Build.ended_on,
+            Build.cancel_requested_at,
+            Build.deleted_on,
+            Build.timings,
+            Environment.name.label("environment"),
+            Namespace.name.label("namespace"),
+            Prefix.path.label("prefix_path"),
+            Store.directory.label("store_directory"),
+        )
+        .join(Environment, Environment.id == Build.environment_id)
+        .join(Namespace, Namespace.id == Environment.namespace_id)
+        .outerjoin(Prefix, Prefix.id == Build.prefix_id)
+        .outerjoin(Store, Store.id == Prefix.store_id)
+    )
+
+
+def _conditions(wanted: BuildFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.status:
+        conditions.append(Build.status == wanted.status)
+    if wanted.environment_id is not None:
+        conditions.append(Build.environment_id == wanted.environment_id)
+    if wanted.namespace:
+        conditions.append(Namespace.name == wanted.namespace)
+    if wanted.name:
+        conditions.append(Environment.name == wanted.name)
+    conditions += [has_artifact(Build.id, kind) for kind in wanted.artifacts]
+    conditions += [has_package(Build.id, name) for name in wanted.packages]
+    return conditions

@@ -1,0 +1,54 @@
+"""Lists of namespaces, and what each of them uses."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from condarium.database.listing import Page, Paging, read, visible
+from condarium.database.tables import Build, Environment, Namespace, Prefix
+
+
+@dataclass(frozen=True)
+class Usage:
+    """`storage` in bytes of prefixes; hard links between prefixes are counted in each."""
+
+    namespace: str
+    environments: int
+    builds: int
+    storage: int
+
+
+def page(session: Session, *, namespaces: Collection[str] | None, paging: Paging) -> Page[Any]:
+    """Rows of (id, name)."""
+    query = select(Namespace.id, Namespace.name).where(Namespace.deleted_on.is_(None), visible(namespaces))
+    return read(session, query, paging=paging, order={"name": Namespace.name}, default=("name",), last=Namespace.id)
+
+
+def usage(session: Session, *, namespaces: Collection[str] | None) -> list[Usage]:
+    """One row per namespace that the caller may see."""
+    environments = (
+        select(func.count())
+        .where(Environment.namespace_id == Namespace.id, Environment.deleted_on.is_(None))
+        .scalar_subquery()
+    )
+    builds = (
+        select(func.count())
+        .select_from(Build)
+        .join(Environment, Environment.id == Build.environment_id)
+        .where(Environment.namespace_id == Namespace.id, Build.deleted_on.is_(None))
+        .scalar_subquery()
+    )
+    storage = (
+        select(func.coalesce(func.sum(Prefix.size), 0))
+        .where(Prefix.namespace_id == Namespace.id, Prefix.deleted_on.is_(None))
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Namespace.name, environments, builds, storage)
+        .where(Namespace.deleted_on.is_(None), visible(namespaces))
+        .order_by(Namespace.name)
+    )
+    return [Usage(row[0], row[1], row[2], int(row[3])) for row in rows]
