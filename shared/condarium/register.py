@@ -99,6 +99,7 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
     ("BUILDER_SLOTS", ("integer", 1, 64), "2", "builds a builder runs at a time"),
     ("BUILDER_TIME_LIMIT_SECONDS", ("number", 1, 86400), "3600", "the longest that one attempt of a build may take"),
     ("BUILDER_SOLVE_LIMIT_SECONDS", ("number", 1, 3600), "300", "the longest that a solve may take"),
+    ("BUILDER_DRAIN_SECONDS", ("number", 0, 3600), "20", "how long a stopping builder lets its builds finish before it gives them back"),
     ("BUILDER_MEMORY_BYTES", ("integer", 0, 1 << 42), "0", "address space of a build's child process; 0 is no limit"),
     (
         "BUILDER_DISK_SOFT_PERCENT",

@@ -139,19 +139,6 @@ def retry(session: Session, build: Build, *, actor: str, source: str = "api") ->
     outbox.add(session, event(session, build, BuildQueued, actor=actor), source=source)
 
 
-def environment_of(session: Session, build: Build, *, lock: bool = False) -> Environment:
-    """The build's environment with its namespace, deleted or not."""
-    query = (
-        select(Environment)
-        .join(Environment.namespace)
-        .options(contains_eager(Environment.namespace))
-        .where(Environment.id == build.environment_id)
-    )
-    if lock:
-        query = query.with_for_update(of=Environment).execution_options(populate_existing=True)
-    return session.execute(query).scalar_one()
-
-
 def queue_depth(session: Session) -> int:
     """Builds that wait for a builder."""
     return session.execute(select(func.count()).where(Build.status == Status.QUEUED)).scalar_one()

@@ -132,3 +132,15 @@ def delete(session: Session, environment: Environment, *, actor: str, source: st
         EnvironmentDeleted(namespace=environment.namespace.name, environment=environment.name, actor=actor),
         source=source,
     )
+
+
+def lock_row(session: Session, environment_id: int) -> Environment:
+    """The environment, deleted or not, with its namespace; its row is held for this transaction."""
+    return session.execute(
+        select(Environment)
+        .join(Environment.namespace)
+        .options(contains_eager(Environment.namespace))
+        .where(Environment.id == environment_id)
+        .with_for_update(of=Environment)
+        .execution_options(populate_existing=True)
+    ).scalar_one()

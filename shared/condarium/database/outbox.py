@@ -17,6 +17,21 @@ NEW_CHANNEL = "condarium_outbox"
 NUMBERED_CHANNEL = "condarium_events"
 #: of the session lock that makes one relay the active one
 RELAY_LOCK = 0x636F6E6461
+#: of the transaction lock under which positions are given
+NUMBERING_LOCK = RELAY_LOCK + 1
+# The two inner steps are materialized so that positions are drawn in the order of the rows.
+_NUMBER = text(
+    """
+    with waiting as materialized (
+        select id from outbox where seq is null order by id limit :limit for update
+    ), numbered as materialized (
+        select id, nextval('outbox_seq') as seq from waiting order by id
+    ), written as (
+        update outbox set seq = numbered.seq from numbered where outbox.id = numbered.id returning outbox.seq
+    )
+    select count(*), max(seq) from written
+    """
+)
 
 
 @dataclass(frozen=True)
@@ -55,30 +70,16 @@ def add(session: Session, event: Event, *, source: str) -> uuid.UUID:
 
 
 def number(session: Session, *, limit: int = 500) -> int:
-    """Gives committed events their positions; called by the active relay alone. Returns how many."""
-    rows = (
-        session.execute(
-            select(Outbox.id)
-            .where(Outbox.seq.is_(None))
-            .order_by(Outbox.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        .scalars()
-        .all()
-    )
-    last = None
-    for row in rows:
-        last = session.execute(
-            update(Outbox)
-            .where(Outbox.id == row)
-            .values(seq=text("nextval('outbox_seq')"))
-            .returning(Outbox.seq)
-            .execution_options(synchronize_session=False)
-        ).scalar_one()
-    if last is not None:
+    """Gives committed events their positions; called by the active relay. Returns how many.
+
+    The lock makes one numbering visible before the next one draws, even while two relays believe to be the active
+    one: a stream that has read up to a position never misses a lower one.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(NUMBERING_LOCK)))
+    count, last = session.execute(_NUMBER, {"limit": limit}).one()
+    if count:
         session.execute(select(func.pg_notify(NUMBERED_CHANNEL, str(last))))
-    return len(rows)
+    return int(count)
 
 
 def unpublished(session: Session, *, limit: int = 100) -> list[Stored]:
@@ -86,13 +87,23 @@ def unpublished(session: Session, *, limit: int = 100) -> list[Stored]:
     return _read(session, Outbox.published_on.is_(None), limit=limit)
 
 
-def published(session: Session, ids: Sequence[int]) -> None:
-    session.execute(
+def published(session: Session, ids: Sequence[int]) -> list[float]:
+    """Notes that the broker has confirmed these rows; returns how many seconds each took since it was written."""
+    statement = (
         update(Outbox)
         .where(Outbox.id.in_(ids))
         .values(published_on=func.clock_timestamp())
+        .returning(func.extract("epoch", Outbox.published_on - Outbox.created_on))
         .execution_options(synchronize_session=False)
     )
+    return [float(age) for age in session.execute(statement).scalars()]
+
+
+def lag(session: Session) -> tuple[int, float]:
+    """Events that the broker has not confirmed: how many, and the age of the oldest in seconds."""
+    oldest = func.extract("epoch", func.clock_timestamp() - func.min(Outbox.created_on))
+    count, age = session.execute(select(func.count(), oldest).where(Outbox.published_on.is_(None))).one()
+    return int(count), float(age or 0)
 
 
 def after(session: Session, seq: int, *, where: ColumnElement[bool] | None = None, limit: int = 500) -> list[Stored]:

@@ -1,0 +1,269 @@
+"""The use cases of the builder: taking a build, and each way it goes on. Every write is fenced by the claim."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from condarium import log
+from condarium.database import Database, artifacts, builds, environments, leases, locks, logs, outbox, stores
+from condarium.database.tables import Build
+from condarium.domain.build import Status
+from condarium.domain.lock import Lock
+from condarium.domain.naming import prefix_name
+from condarium.events import BuildCanceled, BuildCompleted, BuildFailed, BuildQueued, BuildSolved, BuildStarted
+from services.builder.config import Settings
+from services.builder.logbook import Logbook
+from services.builder.store import Store, disk_percent, full_disk_sentence
+
+SOURCE = "builder"
+logger = log.get(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every use case needs; `owner` names this process in leases."""
+
+    database: Database
+    settings: Settings
+    store: Store
+    owner: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A build that is ours. `attempt` is the fencing token, `tries` counts from 1 since a person last asked."""
+
+    held: leases.Claim
+    tries: int
+    environment_id: int
+    namespace: str
+    name: str
+    specification: Mapping[str, Any]
+    actor: str
+    #: seconds between submission and claim
+    queued_seconds: float
+
+    @property
+    def build_id(self) -> int:
+        return self.held.id
+
+    @property
+    def attempt(self) -> int:
+        return self.held.attempt
+
+
+@dataclass(frozen=True)
+class Linked:
+    """What a finished child reports: `size` in bytes, `timings` in seconds per phase."""
+
+    lock_hash: str
+    size: int
+    timings: Mapping[str, float]
+
+
+def take(work: Work) -> Task | None:
+    """Claims the next build, or None when there is none for us or the disk is too full.
+
+    Builds that were canceled, or whose workers died too often, are ended on the way.
+    """
+    percent = disk_percent(work.store.directory)
+    if percent >= work.settings.builder_disk_hard_percent:
+        _say_disk_is_full(work, percent)
+        return None
+    while True:
+        with work.database.transaction() as session:
+            held = leases.claim(
+                session,
+                builds.CLAIMABLE,
+                owner=work.owner,
+                lease_seconds=work.settings.lease_seconds,
+                where=or_(Build.store_id.is_(None), Build.store_id == work.store.id),
+            )
+            if held is None:
+                return None
+            task = _begin(session, work, held)
+        if task is not None:
+            return task
+
+
+def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
+    build = builds.load_claimed(session, held)
+    tries = build.attempt - build.attempts_before
+    if build.cancel_requested_at is not None or build.deleted_on is not None:
+        _end_canceled(session, build)
+        return None
+    if tries > work.settings.max_attempts:
+        _end_failed(session, build, "attempts", f"given up: the builder died in each of {tries - 1} attempts")
+        return None
+    now = _now(session)
+    queued = (now - build.scheduled_on).total_seconds()
+    build.store_id = work.store.id
+    build.started_on = build.started_on or now
+    build.status_info = build.reason = None
+    outbox.add(session, builds.event(session, build, BuildStarted, actor=SOURCE, attempt=held.attempt), source=SOURCE)
+    return Task(
+        held=held,
+        tries=tries,
+        environment_id=build.environment_id,
+        namespace=build.environment.namespace.name,
+        name=build.environment.name,
+        specification=build.specification.spec,
+        actor=build.created_by,
+        queued_seconds=queued,
+    )
+
+
+def _say_disk_is_full(work: Work, percent: float) -> None:
+    sentence = full_disk_sentence(percent)
+    with work.database.transaction() as session:
+        session.execute(
+            update(Build)
+            .where(Build.status == Status.QUEUED, Build.status_info.is_distinct_from(sentence))
+            .where(or_(Build.not_before.is_(None), Build.not_before <= func.clock_timestamp()))
+            .values(status_info=sentence)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def beat(work: Work, task: Task) -> bool:
+    """Extends the lease; returns whether somebody has asked to cancel. Raises LeaseLost."""
+    with work.database.transaction() as session:
+        leases.extend(session, builds.CLAIMABLE, task.held, lease_seconds=work.settings.lease_seconds)
+        asked = session.execute(
+            select(Build.cancel_requested_at.is_not(None) | Build.deleted_on.is_not(None)).where(
+                Build.id == task.build_id
+            )
+        )
+        return bool(asked.scalar_one())
+
+
+def solved(work: Work, task: Task, found: Mapping[str, Lock]) -> None:
+    """Stores the locks, asks for the eager artifacts, and wakes the packagers. Raises LeaseLost."""
+    with work.database.transaction() as session:
+        build = builds.load_claimed(session, task.held)
+        locks.store(session, build, found, actor=SOURCE)
+        artifacts.request_eager(session, build, work.settings.artifacts)
+        outbox.add(session, builds.event(session, build, BuildSolved, actor=task.actor), source=SOURCE)
+
+
+def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool:
+    """Publishes the prefix; returns whether the environment points to it now. Raises LeaseLost."""
+    with work.database.transaction() as session:
+        # The environment first, as everybody who locks both does.
+        environment = environments.lock_row(session, task.environment_id)
+        build = builds.load_claimed(session, task.held)
+        directory = f"{task.namespace}/{prefix_name(result.lock_hash, task.name)}"
+        build.prefix_id = stores.record_prefix(
+            session,
+            store_id=work.store.id,
+            namespace_id=environment.namespace_id,
+            lock_hash=result.lock_hash,
+            name=task.name,
+            path=directory,
+            size=result.size,
+            actor=SOURCE,
+        )
+        build.size = result.size
+        build.timings = {"queue": round(task.queued_seconds, 4), **result.timings}
+        build.status_info = None
+        _write_rest(session, book)
+        builds.move(session, build, Status.COMPLETED)
+        session.flush()
+        current = environment.deleted_on is None and environments.point_to(
+            session, environment, build, actor=task.actor, source=SOURCE
+        )
+        outbox.add(
+            session, builds.event(session, build, BuildCompleted, actor=task.actor, current=current), source=SOURCE
+        )
+        return current
+
+
+def failed(work: Work, task: Task, *, reason: str, message: str, book: Logbook) -> None:
+    """A final outcome, in the words of whoever found it. Raises LeaseLost."""
+    with work.database.transaction() as session:
+        build = builds.load_claimed(session, task.held)
+        _write_rest(session, book)
+        _end_failed(session, build, reason, message)
+        artifacts.request_eager(session, build, [name for name in work.settings.artifacts if name == "LOGS"])
+
+
+def canceled(work: Work, task: Task, book: Logbook) -> None:
+    """Raises LeaseLost."""
+    with work.database.transaction() as session:
+        build = builds.load_claimed(session, task.held)
+        _write_rest(session, book)
+        _end_canceled(session, build)
+
+
+def troubled(work: Work, task: Task, message: str, book: Logbook, *, retry_after: float | None = None) -> None:
+    """A fault of the world: back to the queue with backoff, or failed when the attempts are used up."""
+    limit = work.settings.max_attempts
+    with work.database.transaction() as session:
+        build = builds.load_claimed(session, task.held)
+        if task.tries >= limit:
+            book.write(f"given up after {task.tries} attempts")
+            _write_rest(session, book)
+            _end_failed(session, build, "attempts", f"given up after {task.tries} attempts: {message}")
+            artifacts.request_eager(session, build, [name for name in work.settings.artifacts if name == "LOGS"])
+            return
+        wait = work.settings.retry.delay(task.tries, jitter=random.random(), retry_after=retry_after)
+        now = _now(session)
+        said = f"attempt {task.tries} of {limit} failed at {_time(now)}: {message}; tried again at " + _time(
+            now + timedelta(seconds=wait)
+        )
+        book.write(said)
+        _write_rest(session, book)
+        builds.move(session, build, Status.QUEUED)
+        leases.postpone(session, build, seconds=wait)
+        build.status_info = said
+        outbox.add(session, builds.event(session, build, BuildQueued, actor=SOURCE), source=SOURCE)
+
+
+def given_back(work: Work, task: Task, book: Logbook) -> None:
+    """This builder stops: another one may start the build at once, and the attempt is not counted."""
+    with work.database.transaction() as session:
+        build = builds.load_claimed(session, task.held)
+        book.write("the builder stops; the build goes back to the queue")
+        _write_rest(session, book)
+        builds.move(session, build, Status.QUEUED)
+        leases.release(build)
+        build.attempts_before += 1
+        build.status_info = "the builder was stopped; waits for another"
+        outbox.add(session, builds.event(session, build, BuildQueued, actor=SOURCE), source=SOURCE)
+
+
+def _end_failed(session: Session, build: Build, reason: str, message: str) -> None:
+    builds.move(session, build, Status.FAILED)
+    build.reason, build.status_info = reason, message
+    outbox.add(
+        session,
+        builds.event(session, build, BuildFailed, actor=build.created_by, reason=reason, message=message),
+        source=SOURCE,
+    )
+
+
+def _end_canceled(session: Session, build: Build) -> None:
+    builds.move(session, build, Status.CANCELED)
+    build.status_info = "canceled"
+    outbox.add(
+        session, builds.event(session, build, BuildCanceled, actor=build.created_by, requested=False), source=SOURCE
+    )
+
+
+def _write_rest(session: Session, book: Logbook) -> None:
+    chunk = book.take()
+    if chunk is not None:
+        logs.append(session, build_id=book.build_id, attempt=book.attempt, number=chunk[0], text=chunk[1])
+
+
+def _now(session: Session) -> datetime:
+    return session.execute(select(func.clock_timestamp())).scalar_one()
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

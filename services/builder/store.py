@@ -1,0 +1,53 @@
+"""The directory of prefixes: who it is, and how full its disk is."""
+
+import shutil
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from condarium.errors import ConfigError
+
+MARK = ".condarium-store"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A directory of prefixes with an identity of its own; `id` is its row."""
+
+    directory: Path
+    uuid: uuid.UUID
+    id: int = 0
+
+
+def open_store(directory: Path) -> Store:
+    """The store at `directory`, marked with a new UUID on first use.
+
+    Raises ConfigError when the directory cannot be made or written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        mark = directory / MARK
+        fresh = directory / f"{MARK}.{uuid.uuid4()}"
+        if not mark.exists():
+            fresh.write_text(f"{uuid.uuid4()}\n")
+            try:
+                # Two builders may start at once on a shared directory: a link fails where a rename would replace.
+                mark.hardlink_to(fresh)
+            except FileExistsError:
+                pass
+            finally:
+                fresh.unlink()
+        return Store(directory, uuid.UUID(mark.read_text().strip()))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"CONDARIUM_STORE: {directory} cannot be used as a store: {error}") from None
+
+
+def disk_percent(directory: Path) -> float:
+    """How full the file system of `directory` is for us, as `df` counts it, from 0 to 100."""
+    usage = shutil.disk_usage(directory)
+    return 100 * usage.used / (usage.used + usage.free)
+
+
+def full_disk_sentence(percent: float) -> str:
+    return f"disk {percent:.0f} % on {socket.gethostname()}: waits until space is freed"

@@ -1,0 +1,64 @@
+"""The symlink is a rendering of the environment's current build: whoever renders reads the row again."""
+
+import os
+from pathlib import Path
+
+from condarium import log
+from condarium.database import Database, stores
+
+logger = log.get(__name__)
+
+
+def link_path(store: Path, namespace: str, environment: str) -> Path:
+    return store / namespace / "envs" / environment
+
+
+def render(database: Database, store: Path, namespace: str, environment: str) -> None:
+    """Makes `{store}/{namespace}/envs/{name}` point to where the environment's row says, by one rename.
+
+    Two renderers, on whatever hosts, are one after the other, so an old one never undoes a newer.
+    """
+    with database.transaction() as session:
+        stores.lock_environment(session, namespace, environment)
+        _render(store, namespace, environment, stores.current_path(session, namespace, environment))
+
+
+def render_all(database: Database, store: Path) -> None:
+    """Mends every symlink that differs from its row; what has no row is removed."""
+    with database.transaction() as session:
+        wanted = stores.current_paths(session)
+    found = {
+        (link.parent.parent.name, link.name)
+        for link in store.glob("*/envs/*")
+        if link.is_symlink() and not link.name.startswith(".")
+    }
+    for namespace, environment in sorted(wanted.keys() | found):
+        if _read(link_path(store, namespace, environment)) != _target(wanted.get((namespace, environment))):
+            render(database, store, namespace, environment)
+
+
+def _target(path: str | None) -> str | None:
+    # Relative to `{namespace}/envs/`, so that a store can be mounted anywhere.
+    return None if path is None else f"../{path.split('/', 1)[1]}"
+
+
+def _read(link: Path) -> str | None:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return None
+
+
+def _render(store: Path, namespace: str, environment: str, path: str | None) -> None:
+    link, target = link_path(store, namespace, environment), _target(path)
+    if _read(link) == target:
+        return
+    if target is None:
+        link.unlink(missing_ok=True)
+    else:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_name(f".{environment}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target)
+        os.replace(fresh, link)
+    logger.info("symlink rendered", namespace=namespace, environment=environment, target=target)

@@ -1,0 +1,1 @@
+"""The REST client: what the command line and other programs use."""
