@@ -1,0 +1,216 @@
+"""Artifacts: asked for by builder, gateway and registry, made by packagers, each a claimable row."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from condarium.database import builds, inbox, leases, outbox
+from condarium.database.tables import Build, BuildArtifact, LockPlatform
+from condarium.domain.artifact import UNFINISHED, ArtifactState, ArtifactType
+from condarium.domain.build import FINAL, Status
+from condarium.errors import Conflict
+from condarium.events import ArtifactEvent, ArtifactFailed, ArtifactReady, ArtifactRequested, EnvironmentReady
+
+E = TypeVar("E", bound=ArtifactEvent)
+
+_OTHER = aliased(BuildArtifact)
+_SOLVED = exists().where(LockPlatform.build_id == BuildArtifact.build_id)
+_ENDED = exists().where(Build.id == BuildArtifact.build_id, Build.status.in_(FINAL))
+_OTHERS_UNFINISHED = exists().where(
+    _OTHER.build_id == BuildArtifact.build_id,
+    _OTHER.artifact_type.not_in([ArtifactType.DOCKER_MANIFEST, ArtifactType.LOGS]),
+    _OTHER.state.in_(UNFINISHED),
+)
+
+#: The log is joined when the build has ended; the rest needs its locks, or its end to be told that there are none.
+#: The image comes after all others of its build unless somebody waits for it.
+_READY = and_(
+    BuildArtifact.state == ArtifactState.REQUESTED,
+    or_(_ENDED, and_(_SOLVED, BuildArtifact.artifact_type != ArtifactType.LOGS)),
+    or_(BuildArtifact.artifact_type != ArtifactType.DOCKER_MANIFEST, BuildArtifact.priority > 0, ~_OTHERS_UNFINISHED),
+)
+
+CLAIMABLE = leases.Claimable(
+    table=BuildArtifact,
+    ready=_READY,
+    running=BuildArtifact.state == ArtifactState.MAKING,
+    order=(BuildArtifact.priority.desc(), BuildArtifact.id),
+    values={"state": ArtifactState.MAKING.value},
+)
+
+
+def find(session: Session, build_id: int, artifact_type: ArtifactType) -> BuildArtifact | None:
+    return session.execute(
+        select(BuildArtifact).where(
+            BuildArtifact.build_id == build_id, BuildArtifact.artifact_type == artifact_type.value
+        )
+    ).scalar_one_or_none()
+
+
+def of_build(session: Session, build_id: int) -> list[BuildArtifact]:
+    """All that was asked for of a build, in the order of asking."""
+    return list(
+        session.execute(
+            select(BuildArtifact).where(BuildArtifact.build_id == build_id).order_by(BuildArtifact.id)
+        ).scalars()
+    )
+
+
+def request_eager(session: Session, build: Build, types: Iterable[str], *, actor: str = "system") -> None:
+    """What is made without being asked: called in the transaction that stores the locks.
+
+    What an earlier attempt of the build had made was of another lock, so it is asked for anew.
+    """
+    for row in of_build(session, build.id):
+        if row.state != ArtifactState.REQUESTED:
+            _reset(row)
+    _insert(session, build.id, [ArtifactType(name) for name in types], actor=actor)
+
+
+def request(
+    session: Session, build: Build, artifact_type: ArtifactType, *, actor: str, source: str, priority: int = 0
+) -> BuildArtifact:
+    """Asks for an artifact of a build (`builds.load`); asking twice is asking once, with the higher priority.
+
+    Returns the row as it is: READY and FAILED ones stay so.
+    """
+    new = _insert(session, build.id, [artifact_type], actor=actor, priority=priority)
+    row = session.execute(
+        select(BuildArtifact)
+        .where(BuildArtifact.build_id == build.id, BuildArtifact.artifact_type == artifact_type.value)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one()
+    raised = row.state in UNFINISHED and priority > row.priority
+    if raised:
+        row.priority = priority
+    if new or raised:
+        _requested(session, build, row, actor=actor, source=source)
+    return row
+
+
+def retry(session: Session, build: Build, artifact_type: ArtifactType, *, actor: str, source: str) -> BuildArtifact:
+    """A person asks for another try; attempts count anew. Raises Conflict unless it has failed."""
+    row = session.execute(
+        select(BuildArtifact)
+        .where(BuildArtifact.build_id == build.id, BuildArtifact.artifact_type == artifact_type.value)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).scalar_one_or_none()
+    if row is None or row.state != ArtifactState.FAILED:
+        found = "was not asked for" if row is None else f"is {row.state}"
+        raise Conflict(f"{artifact_type} of build {build.id} {found}; only a failed artifact can be tried again")
+    _reset(row)
+    _requested(session, build, row, actor=actor, source=source)
+    return row
+
+
+def load_claimed(session: Session, held: leases.Claim) -> BuildArtifact:
+    """The row of a claim, locked for this transaction. Raises LeaseLost."""
+    row: BuildArtifact = leases.guard(session, CLAIMABLE, held)
+    return row
+
+
+def ready(
+    session: Session, held: leases.Claim, build: Build, *, digest: str, size: int, key: str | None = None
+) -> None:
+    """What is served is there: `digest` its sha256 in hex (a manifest's for an image), `size` in bytes.
+
+    Raises LeaseLost; then nothing is written.
+    """
+    row = load_claimed(session, held)
+    row.state, row.reason = ArtifactState.READY.value, None
+    row.key, row.digest, row.size = key, digest, size
+    row.ready_on = session.execute(select(func.clock_timestamp())).scalar_one()
+    leases.release(row)
+    event = _event(ArtifactReady, build, row, digest=f"sha256:{digest}", size=size)
+    outbox.add(session, event, source="packager")
+    announce(session, build)
+
+
+def fail(session: Session, held: leases.Claim, build: Build, *, message: str) -> None:
+    """Final, until a person asks for a retry. Raises LeaseLost."""
+    row = load_claimed(session, held)
+    row.state, row.reason = ArtifactState.FAILED.value, message
+    leases.release(row)
+    outbox.add(session, _event(ArtifactFailed, build, row, message=message), source="packager")
+    announce(session, build)
+
+
+def postpone(session: Session, held: leases.Claim, *, seconds: float, message: str) -> None:
+    """Gives the artifact back, to be tried again in `seconds`; `message` says what failed. Raises LeaseLost."""
+    row = load_claimed(session, held)
+    row.state, row.reason = ArtifactState.REQUESTED.value, message
+    leases.postpone(session, row, seconds=seconds)
+
+
+def announce(session: Session, build: Build) -> None:
+    """Emits environment.ready when the build is completed and all that was asked of it is final; once for the same.
+
+    Called by whoever makes one of the two true, in the transaction that does.
+    """
+    # Two artifacts that become final at the same time must see each other.
+    session.execute(select(func.pg_advisory_xact_lock(_READY_LOCK, build.id % 2**31)))
+    session.flush()
+    status = session.execute(select(Build.status).where(Build.id == build.id)).scalar_one()
+    rows = session.execute(
+        select(BuildArtifact.artifact_type, BuildArtifact.state, BuildArtifact.attempt)
+        .where(BuildArtifact.build_id == build.id)
+        .order_by(BuildArtifact.artifact_type)
+    ).all()
+    if status != Status.COMPLETED or not rows or any(row.state in UNFINISHED for row in rows):
+        return
+    said = ",".join(f"{row.artifact_type}:{row.state}:{row.attempt}" for row in rows)
+    event_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{build.id}/{said}")
+    if not inbox.first_time(session, consumer="environment.ready", event_id=event_id):
+        return
+    failed = tuple(row.artifact_type for row in rows if row.state == ArtifactState.FAILED)
+    event = builds.event(session, build, EnvironmentReady, actor="system", failed=failed)
+    outbox.add(session, event, source="packager")
+
+
+_READY_LOCK = 0x656E7672
+
+
+def _insert(session: Session, build_id: int, types: Sequence[ArtifactType], *, actor: str, priority: int = 0) -> bool:
+    """Adds the rows that are not there yet; whether there was one to add."""
+    if not types:
+        return False
+    added = session.execute(
+        insert(BuildArtifact)
+        .values(
+            [
+                {"build_id": build_id, "artifact_type": kind.value, "priority": priority, "created_by": actor}
+                for kind in types
+            ]
+        )
+        .on_conflict_do_nothing(index_elements=["build_id", "artifact_type"])
+        .returning(BuildArtifact.id)
+    ).all()
+    return bool(added)
+
+
+def _reset(row: BuildArtifact) -> None:
+    row.state = ArtifactState.REQUESTED.value
+    row.attempt = 0
+    row.reason = row.key = row.digest = row.size = row.ready_on = row.not_before = None
+    leases.release(row)
+
+
+def _event(cls: type[E], build: Build, row: BuildArtifact, *, actor: str = "system", **more: Any) -> E:
+    return cls(
+        namespace=build.environment.namespace.name,
+        environment=build.environment.name,
+        actor=actor,
+        build=build.id,
+        artifact=row.artifact_type,
+        **more,
+    )
+
+
+def _requested(session: Session, build: Build, row: BuildArtifact, *, actor: str, source: str) -> None:
+    outbox.add(session, _event(ArtifactRequested, build, row, actor=actor), source=source)

@@ -1,0 +1,56 @@
+"""The kinds of artifacts, in conda-store's words where it has one, and where storage keeps them."""
+
+from enum import StrEnum
+
+
+class ArtifactType(StrEnum):
+    #: conda-lock v1 as JSON, what conda-store's clients download
+    LOCKFILE = "LOCKFILE"
+    #: environment.yml with pins
+    YAML = "YAML"
+    #: the whole log of the build
+    LOGS = "LOGS"
+    #: the tarball, gzip
+    CONDA_PACK = "CONDA_PACK"
+    #: the tarball, zstd
+    CONDA_PACK_ZST = "CONDA_PACK_ZST"
+    #: conda-lock v1 as YAML
+    CONDA_LOCK = "CONDA_LOCK"
+    #: `@EXPLICIT` with hashes, of the builder's own platform
+    EXPLICIT = "EXPLICIT"
+    #: the lock of rattler and pixi
+    RATTLER_LOCK = "RATTLER_LOCK"
+    #: the image, all its platforms
+    DOCKER_MANIFEST = "DOCKER_MANIFEST"
+
+
+class ArtifactState(StrEnum):
+    REQUESTED = "REQUESTED"
+    #: a packager holds its lease
+    MAKING = "MAKING"
+    #: final
+    READY = "READY"
+    #: final until somebody asks for a retry; the reason says why
+    FAILED = "FAILED"
+
+
+UNFINISHED = (ArtifactState.REQUESTED, ArtifactState.MAKING)
+
+#: conda-store's key formats, and ours in the same way
+_KEYS = {
+    ArtifactType.LOCKFILE: "lockfile/{}.json",
+    ArtifactType.YAML: "yaml/{}.yml",
+    ArtifactType.LOGS: "logs/{}.log",
+    ArtifactType.CONDA_PACK: "archive/{}.tar.gz",
+    ArtifactType.CONDA_PACK_ZST: "archive/{}.tar.zst",
+    ArtifactType.CONDA_LOCK: "lockfile/{}.conda-lock.yml",
+    ArtifactType.EXPLICIT: "lockfile/{}.explicit.txt",
+    ArtifactType.RATTLER_LOCK: "lockfile/{}.pixi.lock",
+    ArtifactType.DOCKER_MANIFEST: "docker/manifest/{}",
+}
+
+
+def artifact_key(artifact_type: ArtifactType, build_key: str) -> str:
+    """The name of an artifact as clients see it. Storage holds nothing at the keys of tarballs and images: they are
+    put together out of pieces when they are served."""
+    return _KEYS[artifact_type].format(build_key)
