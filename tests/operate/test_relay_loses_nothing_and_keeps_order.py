@@ -1,0 +1,129 @@
+"""The relay: every committed event is numbered and reaches the broker, in order, whatever dies meanwhile."""
+
+import time
+
+import pytest
+from sqlalchemy import text
+
+from condarium.database import Database, outbox
+from condarium.messaging.relay import Relay
+from deploy.local.rabbitmq import PrivateRabbit
+from tests.fixtures.messaging import completed, eventually, queued, tap, write
+
+
+def unpublished(database: Database) -> int:
+    with database.transaction() as session:
+        return outbox.lag(session)[0]
+
+
+@pytest.fixture
+def relay(database: Database, amqp_url: str):
+    relay = Relay(database, amqp_url)
+    relay.start()
+    yield relay
+    relay.stop()
+
+
+def test_an_event_arrives_as_a_cloudevent_within_a_moment(database: Database, amqp_url: str, relay: Relay) -> None:
+    eventually(lambda: relay.active)
+    with tap(amqp_url, "build.completed.v1") as read:
+        before = time.monotonic()
+        write(database, completed(7), queued(8))
+        eventually(lambda: not unpublished(database), 5)
+        assert time.monotonic() - before < 2
+        (message,) = read()
+    properties = message.pop("_")
+    assert message["specversion"] == "1.0"
+    assert message["type"] == "condarium.build.completed.v1"
+    assert message["subject"] == "default/demo"
+    assert message["data"]["build"] == 7
+    assert properties["message_id"] == message["id"]
+    assert properties["headers"]["cloudEvents:source"] == "api"
+
+
+def test_nothing_is_published_before_its_transaction_commits(database: Database, amqp_url: str, relay: Relay) -> None:
+    eventually(lambda: relay.active)
+    with tap(amqp_url) as read:
+        with pytest.raises(RuntimeError), database.transaction() as session:
+            outbox.add(session, completed(1), source="api")
+            raise RuntimeError("rolled back")
+        with database.transaction() as session:
+            outbox.add(session, completed(2), source="api")
+            time.sleep(1.2)
+            assert read() == []
+        eventually(read)
+        assert [message["data"]["build"] for message in read()] == [2]
+
+
+def test_events_are_numbered_while_the_broker_is_away(database: Database) -> None:
+    relay = Relay(database, "amqp://nobody:nothing@127.0.0.1:9/none")
+    relay.start()
+    try:
+        write(database, queued(1), queued(2))
+
+        def numbered() -> list[int]:
+            with database.transaction() as session:
+                return [event.seq for event in outbox.after(session, 0)]
+
+        assert eventually(lambda: len(numbered()) == 2 and numbered(), 3) == [1, 2]
+        assert unpublished(database) == 2
+    finally:
+        before = time.monotonic()
+        relay.stop()
+        assert time.monotonic() - before < 2.5
+
+
+def test_one_relay_works_and_another_takes_over(database: Database, amqp_url: str) -> None:
+    first, second = Relay(database, amqp_url), Relay(database, amqp_url)
+    first.start()
+    eventually(lambda: first.active)
+    second.start()
+    try:
+        with tap(amqp_url) as read:
+            write(database, queued(1))
+            eventually(read)
+            assert not second.active
+            # as if the process had been killed: the server ends the session, and with it the lock
+            with database.transaction() as session:
+                session.execute(
+                    text("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted")
+                )
+            write(database, *(queued(build) for build in range(2, 30)))
+            eventually(lambda: not unpublished(database))
+            assert first.active != second.active
+            assert [message["data"]["build"] for message in read()] == list(range(1, 30))
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_kill_9_of_the_broker_loses_nothing(database: Database, rabbit_server: PrivateRabbit, amqp_url: str) -> None:
+    relay = Relay(database, amqp_url)
+    relay.start()
+    try:
+        with tap(amqp_url) as read:
+            for build in range(1, 301):
+                write(database, queued(build))
+                if build == 100:
+                    rabbit_server.kill()
+                if build == 200:
+                    rabbit_server.start()
+            eventually(lambda: not unpublished(database), 40)
+            builds = [message["data"]["build"] for message in read()]
+    finally:
+        relay.stop()
+    assert set(builds) == set(range(1, 301))
+    # a batch that was under way when the broker died comes twice; without its echoes the order stands
+    assert list(dict.fromkeys(builds)) == list(range(1, 301))
+
+
+def test_an_internal_event_that_nobody_takes_is_counted_and_does_not_block(
+    database: Database, amqp_url: str, relay: Relay
+) -> None:
+    from condarium import metrics
+
+    counter = metrics.EVENTS_UNROUTABLE.labels("build.queued.v1")
+    before = counter._value.get()
+    write(database, queued(1), queued(2))
+    eventually(lambda: not unpublished(database))
+    eventually(lambda: counter._value.get() == before + 2)
