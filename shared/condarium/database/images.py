@@ -1,0 +1,160 @@
+"""Images: manifests in every encoding, and which repository may serve what."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from condarium.database.tables import Build, Image, ImageBlob, LockPlatform, LockRow
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What a manifest names; `digest` in hex, `size` in bytes."""
+
+    digest: str
+    media_type: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """`digest` in hex of `body`; `platform` is the lock's, of an index that of its first image."""
+
+    digest: str
+    media_type: str
+    body: bytes
+    platform: str
+
+
+def store(
+    session: Session,
+    *,
+    lock_hash: str,
+    plan: str,
+    media_type: str,
+    digest: str,
+    manifest: bytes,
+    config_digest: str,
+    size: int,
+    blobs: Iterable[Blob],
+) -> None:
+    """Records a manifest whose blobs are stored; an index names manifests, and has the lock of its first image.
+
+    Recording twice is harmless: lock, plan and media type decide the bytes. `size` in bytes of all layers.
+    """
+    lock_id = select(LockRow.id).where(LockRow.sha256 == lock_hash).scalar_subquery()
+    session.execute(
+        insert(Image)
+        .values(
+            digest=digest,
+            lock_id=lock_id,
+            plan=plan,
+            media_type=media_type,
+            manifest=manifest,
+            config_digest=config_digest,
+            size=size,
+        )
+        .on_conflict_do_nothing()
+    )
+    rows = {
+        blob.digest: {
+            "image_digest": digest,
+            "blob_digest": blob.digest,
+            "media_type": blob.media_type,
+            "size": blob.size,
+        }
+        for blob in blobs
+    }
+    if rows:
+        session.execute(insert(ImageBlob).values(list(rows.values())).on_conflict_do_nothing())
+
+
+def encodings(session: Session, digest: str) -> list[Manifest]:
+    """The image of that digest in all its media types; empty when it is not known."""
+    twin = aliased(Image)
+    query = (
+        _MANIFEST.join(twin, (twin.lock_id == Image.lock_id) & (twin.plan == Image.plan))
+        .where(twin.digest == digest)
+        .order_by(Image.media_type)
+    )
+    return [Manifest(*row) for row in session.execute(query)]
+
+
+def members(session: Session, digest: str) -> list[Manifest]:
+    """The images that an index names, in all their media types; empty for what is no index."""
+    query = (
+        _MANIFEST.join(ImageBlob, ImageBlob.blob_digest == Image.digest)
+        .where(ImageBlob.image_digest == digest)
+        .order_by(Image.digest)
+    )
+    return [Manifest(*row) for row in session.execute(query)]
+
+
+def find(session: Session, lock_hash: str, plan: str) -> list[Manifest]:
+    """What is made of a lock by a plan, in all media types."""
+    query = _MANIFEST.where(LockRow.sha256 == lock_hash, Image.plan == plan).order_by(Image.media_type)
+    return [Manifest(*row) for row in session.execute(query)]
+
+
+def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:
+    """The oldest image of one platform's lock, in all its encodings: what a lock hash names stays the same."""
+    query = (
+        select(Image.digest)
+        .join(LockRow, LockRow.id == Image.lock_id)
+        .where(LockRow.sha256 == lock_hash, Image.media_type.not_in(INDEX_TYPES))
+        .order_by(Image.created_on, Image.digest)
+        .limit(1)
+    )
+    digest = session.execute(query).scalar_one_or_none()
+    return encodings(session, digest) if digest else []
+
+
+def manifest_of(session: Session, environment_id: int, digest: str) -> Manifest | None:
+    """The manifest with that digest, if an image of the environment has it."""
+    row = session.execute(_MANIFEST.where(Image.digest == digest, _in(environment_id))).first()
+    if row is None:
+        return None
+    if row.media_type in INDEX_TYPES:
+        # an index stands under the lock of its first image; the others must be this environment's, too
+        named = select(ImageBlob.blob_digest).where(ImageBlob.image_digest == digest)
+        ours = select(Image.digest).where(Image.digest.in_(named), _in(environment_id))
+        if set(session.execute(named).scalars()) != set(session.execute(ours).scalars()):
+            return None
+    return Manifest(*row)
+
+
+def blob_of(session: Session, environment_id: int, digest: str) -> Blob | None:
+    """The blob with that digest, if an image of the environment names it."""
+    row = session.execute(
+        select(ImageBlob.blob_digest, ImageBlob.media_type, ImageBlob.size)
+        .join(Image, Image.digest == ImageBlob.image_digest)
+        .where(ImageBlob.blob_digest == digest, Image.media_type.not_in(INDEX_TYPES), _in(environment_id))
+        .limit(1)
+    ).first()
+    return Blob(*row) if row else None
+
+
+INDEX_TYPES: Sequence[str] = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+
+_MANIFEST = select(Image.digest, Image.media_type, Image.manifest, LockRow.platform).join(
+    LockRow, LockRow.id == Image.lock_id
+)
+
+
+def _in(environment_id: int) -> ColumnElement[bool]:
+    return (
+        exists()
+        .where(
+            LockPlatform.lock_id == Image.lock_id,
+            LockPlatform.build_id == Build.id,
+            Build.environment_id == environment_id,
+            Build.deleted_on.is_(None),
+        )
+        .correlate(Image)
+    )
