@@ -39,7 +39,7 @@ class Attempt:
         self._mutex = threading.Lock()
 
     def run(self, take_child: Callable[[], Child]) -> None:
-        """Runs the child that `take_child` gives. Faults of the database end the attempt at the latest with its lease."""
+        """Runs the child that `take_child` gives. It ends at the latest with its lease."""
         with log.bound(build=self.task.build_id, attempt=self.task.attempt):
             beating = threading.Thread(target=self._beat, name=f"lease-{self.task.build_id}", daemon=True)
             beating.start()
@@ -135,7 +135,7 @@ class Attempt:
         self._book.write("reused the prefix that is there" if outcome.get("reused") else "completed")
         current = self._persist(lambda: handlers.completed(work, task, linked, self._book))
         self._ended.set()
-        metrics.BUILDS.labels("COMPLETED").inc()
+        metrics.BUILDS.labels("COMPLETED", "").inc()
         for phase, seconds in self._timings.items():
             metrics.PHASE_SECONDS.labels(phase).observe(seconds)
         logger.info("completed", current=current, seconds=self._timings)
@@ -147,13 +147,14 @@ class Attempt:
         message = str(outcome["message"])
         book.write(message)
         if outcome["kind"] == "input":
-            metrics.BUILDS.labels("FAILED").inc()
             reason = str(outcome.get("reason") or "input")
+            metrics.BUILDS.labels("FAILED", reason).inc()
             self._persist(lambda: handlers.failed(work, task, reason=reason, message=message, book=book))
             logger.info("failed", reason=reason)
             return
         logger.warning("troubled", kind=outcome["kind"], error=message)
         after = outcome.get("retry_after")
+        metrics.BUILD_RETRIES.inc()
         self._persist(lambda: handlers.troubled(work, task, message, book, retry_after=after))
 
     def _persist(self, write: Callable[[], Any]) -> Any:

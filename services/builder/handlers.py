@@ -262,7 +262,8 @@ def _write_rest(session: Session, book: Logbook) -> None:
 
 
 def _now(session: Session) -> datetime:
-    return session.execute(select(func.clock_timestamp())).scalar_one()
+    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return now
 
 
 def _time(moment: datetime) -> str:

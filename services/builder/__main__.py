@@ -1,0 +1,90 @@
+"""Wiring of the builder."""
+
+from condarium.messaging import bootstrap
+
+bootstrap.patch()
+
+import os
+import socket
+import sys
+
+from condarium import config, log, metrics
+from condarium.database import Database, builds, check_schema, stores
+from condarium.errors import CondariumError
+from condarium.messaging import broker
+from condarium.messaging.health import Health
+from condarium.messaging.relay import Relay
+from condarium.messaging.service import run_service
+from condarium.work.child import Child, environment
+from services.builder.config import Settings
+from services.builder.handlers import Work
+from services.builder.housekeeping import Housekeeping
+from services.builder.service import make_service
+from services.builder.slots import Slots
+from services.builder.store import Store, open_store
+
+
+def start_child(settings: Settings) -> Child:
+    """A warm child; it gets no setting of Condarium but what its job says."""
+    more = {
+        name: str(value)
+        for name, value in (
+            ("HTTP_PROXY", settings.http_proxy),
+            ("HTTPS_PROXY", settings.https_proxy),
+            ("NO_PROXY", settings.no_proxy),
+            ("SSL_CERT_FILE", settings.ca_bundle),
+        )
+        if value
+    }
+    # Proxies of the service's own environment hold for what has no setting of its own.
+    names = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    argv = [sys.executable, "-m", "services.builder.engine"]
+    return Child(argv, environ=environment(os.environ, names=names, **more))
+
+
+def main() -> int:
+    try:
+        settings = config.load(Settings, os.environ)
+        log.configure("builder", settings.log_level)
+        check_schema(settings.database_url)
+        database = Database(
+            settings.database_url, pool_size=settings.database_pool_size, application="condarium-builder"
+        )
+        found = open_store(settings.store)
+        with database.transaction() as session:
+            store = Store(found.directory, found.uuid, stores.register(session, found.uuid, str(found.directory)))
+    except CondariumError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    work = Work(database, settings, store, owner=f"{socket.gethostname()}:{os.getpid()}")
+    slots = Slots(work, lambda: start_child(settings))
+    relay, housekeeping = Relay(database, settings.amqp_url), Housekeeping(work, environment(os.environ))
+
+    def start() -> None:
+        relay.start()
+        housekeeping.start()
+        slots.start()
+
+    def stop() -> None:
+        slots.stop()
+        housekeeping.stop()
+        relay.stop()
+        database.close()
+
+    def depth() -> float:
+        with database.transaction() as session:
+            return builds.queue_depth(session)
+
+    metrics.DEPTH.labels("builds-queued").set_function(depth)
+    checks = {"database": database.ping, "broker": lambda: broker.ping(settings.amqp_url)}
+    return run_service(
+        make_service(database, store, slots),
+        amqp_url=settings.amqp_url,
+        health=Health(bind=settings.bind, port=settings.health_port, checks=checks),
+        on_start=start,
+        on_stop=stop,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
