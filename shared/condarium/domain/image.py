@@ -11,7 +11,7 @@ from typing import Literal
 
 from condarium.domain.canonical import canonical_json
 from condarium.domain.lock import Lock
-from condarium.errors import ConfigError
+from condarium.errors import ConfigError, InputFault
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -84,12 +84,13 @@ class Image:
 
 
 def architecture(platform: str) -> str:
-    """The OCI name of a conda platform. Raises ConfigError for one that containers do not have."""
+    """The OCI name of a conda platform. Raises InputFault for one that containers do not have."""
     try:
         return _ARCHITECTURES[platform]
     except KeyError:
-        raise ConfigError(
-            f"there are no images for the platform {platform}; possible are {', '.join(sorted(_ARCHITECTURES))}"
+        raise InputFault(
+            f"there are no images for the platform {platform}; possible are {', '.join(sorted(_ARCHITECTURES))}",
+            reason="no-image-for-platform",
         ) from None
 
 
