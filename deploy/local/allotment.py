@@ -1,0 +1,70 @@
+"""Which port is whose: chosen once, kept in the state, chosen anew only when somebody else took it."""
+
+from collections.abc import Iterator
+
+from deploy.local import object_store, ports
+from deploy.local.problem import LocalProblem
+from deploy.local.settings import Settings
+from deploy.local.state import State
+
+# The names that people type: the first port tried, and the setting that forces another.
+PUBLIC = {"api": (8080, "CONDARIUM_API_PORT"), "registry": (5000, "CONDARIUM_REGISTRY_PORT")}
+RABBIT = ("amqp", "distribution", "epmd")
+
+
+def allot(settings: Settings, state: State, given: dict[str, str], running: bool) -> list[str]:
+    """Fill `state.ports` with what this call needs; returns sentences about ports that are not the usual ones.
+
+    Raises:
+        LocalProblem: a port that the caller insists on is taken.
+    """
+    address = given.get("CONDARIUM_BIND", ports.LOOPBACK)
+    notices = []
+    for name, (first, variable) in PUBLIC.items():
+        before = state.ports.get(name)
+        state.ports[name] = _public_port(state, name, first, given.get(variable), variable, address, running)
+        if state.ports[name] != before and state.ports[name] != first:
+            taken = before or first
+            notices.append(
+                f"port {taken} is taken by another program; the {name} gets {state.ports[name]} and keeps it"
+            )
+    for name in needed(settings, given):
+        kept = state.ports.get(name)
+        if kept is None or not (running or ports.is_free(kept)):
+            state.ports[name] = ports.private_ports(1, state.ports.values(), str(settings.layout.data))[0]
+    if given.get("CONDARIUM_STORAGE") == "s3" and "CONDARIUM_STORAGE_URL" not in given:
+        _object_store_ports(settings, state, running)
+    return notices
+
+
+def needed(settings: Settings, given: dict[str, str]) -> Iterator[str]:
+    """The names of the private ports, one each."""
+    if "CONDARIUM_DATABASE_URL" not in given:
+        yield "postgres"
+    if "CONDARIUM_AMQP_URL" not in given:
+        yield from RABBIT
+    for service, copies in settings.copies.items():
+        yield from (f"{service}-{number}" for number in range(1, copies + 1))
+
+
+def _public_port(
+    state: State, name: str, first: int, forced: str | None, variable: str, address: str, running: bool
+) -> int:
+    kept = state.ports.get(name)
+    others = [port for other, port in state.ports.items() if other != name]
+    if forced and int(forced):
+        port = int(forced)
+        if not (running and port == kept) and not ports.is_free(port, address):
+            raise LocalProblem(f"{variable}={port}: another program listens on that port; choose another, or unset it")
+        return port
+    if kept is not None and (running or ports.is_free(kept, address)):
+        return kept
+    return ports.next_free(first, others, address)
+
+
+def _object_store_ports(settings: Settings, state: State, running: bool) -> None:
+    kept = {name: state.ports.get(f"s3:{name}") for name in object_store.PORT_NAMES}
+    if all(port is not None and (running or ports.is_free(port)) for port in kept.values()):
+        return
+    found = object_store.allot(str(settings.layout.data), state.ports.values())
+    state.ports.update({f"s3:{name}": port for name, port in found.items()})
