@@ -20,10 +20,10 @@ _TEXTS = {
     "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
 }
 _BUSYBOX_APPLETS = """
-    awk basename cat chmod chown cp cut date diff dirname du env expr false find free grep gunzip gzip head hostname id
-    kill ln ls md5sum mkdir mktemp mv nc nproc nslookup od ping printenv printf ps pwd readlink realpath rm rmdir sed seq
-    sha256sum sleep sort stat strings sync tail tar tee test time timeout top touch tr true tty uname uniq unzip vi wc
-    wget which whoami xargs xz yes
+    awk basename cat chmod chown cp cut date diff dirname du env expr false find free grep gunzip gzip head
+    hostname id kill ln ls md5sum mkdir mktemp mv nc nproc nslookup od ping printenv printf ps pwd readlink
+    realpath rm rmdir sed seq sha256sum sleep sort stat strings sync tail tar tee test time timeout top touch
+    tr true tty uname uniq unzip vi wc wget which whoami xargs xz yes
 """
 
 
