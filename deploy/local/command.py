@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from condarium.errors import CondariumError
-from deploy.local import settings, stack, status
+from deploy.local import backup, settings, stack, status
+from deploy.local.postgres import PrivatePostgres
 from deploy.local.private_server import ServerFailed
 from deploy.local.problem import LocalProblem
 
@@ -43,11 +44,16 @@ def _parser() -> argparse.ArgumentParser:
     logs.set_defaults(run=_logs)
     migrate = commands.add_parser("migrate", help="bring the schema of the database up to this release")
     migrate.set_defaults(run=_migrate)
+    for name, run, text in (("dump", _dump, "write the database to a file"), ("restore", _restore, "fill it from one")):
+        command = commands.add_parser(name, help=f"{text} (the private Postgres)")
+        command.add_argument("file", type=Path)
+        command.set_defaults(run=run)
     return parser
 
 
 def _up(chosen: settings.Settings, options: argparse.Namespace) -> int:
-    plan = stack.up(chosen, dict(os.environ), only_infrastructure=options.infrastructure)
+    until = stack.Until.SCHEMA if options.infrastructure else stack.Until.SERVICES
+    plan = stack.up(chosen, os.environ, until)
     print(status.where_to_go(chosen, plan.values))
     return 0
 
@@ -73,6 +79,25 @@ def _logs(chosen: settings.Settings, options: argparse.Namespace) -> int:
 
 
 def _migrate(chosen: settings.Settings, options: argparse.Namespace) -> int:
-    stack.up(chosen, dict(os.environ), only_infrastructure=True, migrate=True)
+    stack.up(chosen, os.environ, stack.Until.SCHEMA, migrate=True)
     print("the schema is that of this release; `make up` starts the services")
     return 0
+
+
+def _dump(chosen: settings.Settings, options: argparse.Namespace) -> int:
+    backup.dump(_private_postgres(chosen), options.file)
+    print(f"written: {options.file}")
+    return 0
+
+
+def _restore(chosen: settings.Settings, options: argparse.Namespace) -> int:
+    backup.restore(_private_postgres(chosen), options.file)
+    print("restored; `make up` starts the services")
+    return 0
+
+
+def _private_postgres(chosen: settings.Settings) -> PrivatePostgres:
+    plan = stack.up(chosen, os.environ, stack.Until.SERVERS)
+    if plan.infrastructure.postgres is None:
+        raise LocalProblem("CONDARIUM_DATABASE_URL names a database of your own: use its own pg_dump and psql")
+    return plan.infrastructure.postgres

@@ -1,11 +1,12 @@
 """Up and down: infrastructure, schema, services, in order, with readiness in between."""
 
 import contextlib
+import enum
 import fcntl
 import os
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.local import allotment, checks, environment, infrastructure, processes, services, state
@@ -36,10 +37,16 @@ class Plan:
     services: list[Program]
 
 
-def up(
-    settings: Settings, environ: dict[str, str], *, only_infrastructure: bool = False, migrate: bool = False
-) -> Plan:
-    """Bring everything up; harmless when it is.
+class Until(enum.IntEnum):
+    """How far to go."""
+
+    SERVERS = 1  # the private servers run
+    SCHEMA = 2  # and the database has the schema of this release
+    SERVICES = 3  # and the five services are ready
+
+
+def up(settings: Settings, environ: Mapping[str, str], until: Until = Until.SERVICES, *, migrate: bool = False) -> Plan:
+    """Bring everything up as far as `until`; harmless when it is. `migrate` changes a schema that is behind.
 
     Raises:
         LocalProblem: with what is wrong and what to do.
@@ -52,15 +59,16 @@ def up(
         _start_supervisor(supervisor, plan)
         for program in plan.servers:
             _start(supervisor, [program], settings.layout)
-        done = checks.check_or_make_schema(plan.values["CONDARIUM_DATABASE_URL"], bring_up_to_date=migrate)
-        _say("schema", done)
         environment.write_file(settings.layout.environment_file, plan.values)
-        if not only_infrastructure:
+        if until >= Until.SCHEMA:
+            done = checks.check_or_make_schema(plan.values["CONDARIUM_DATABASE_URL"], bring_up_to_date=migrate)
+            _say("schema", done)
+        if until >= Until.SERVICES:
             _start(supervisor, plan.services, settings.layout)
         return plan
 
 
-def _prepare(settings: Settings, environ: dict[str, str]) -> tuple[Plan, list[str]]:
+def _prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[Plan, list[str]]:
     layout = settings.layout
     kept = state.load(layout.state, layout.checkout)
     _claim(kept, settings)

@@ -7,7 +7,6 @@ import time
 import xmlrpc.client
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport  # type: ignore[import-untyped]
@@ -69,7 +68,7 @@ class Supervisor:
         program = Program(
             name=NAME,
             group="",
-            command=(str(Path(sys.executable).with_name(NAME)), "-c", str(layout.configuration)),
+            command=(sys.executable, "-m", "supervisor.supervisord", "-c", str(layout.configuration)),
             # The mark makes it findable even when its record is lost.
             environment={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), processes.MARK: f"unix://{layout.socket}"},
             directory=layout.data,
