@@ -22,6 +22,7 @@ from condarium.conda.prefix_record import history, state
 from condarium.conda.uv import Uv
 from condarium.conda.wheel_link import interpreter, link_wheels
 from condarium.domain.lock import Lock, Record
+from condarium.domain.naming import MAX_PREFIX_PATH, prefix_name
 from condarium.errors import InputFault, WorldFault
 
 PACKAGES = "pkgs"
@@ -31,7 +32,10 @@ _LINK_SCRIPTS = (".post-link.sh", ".pre-link.sh", ".pre-unlink.sh", "-post-link.
 
 @dataclass(frozen=True)
 class Place:
-    """Where a lock is linked to. `cache` and `store` should be on one file system."""
+    """Where a lock is linked to. `cache` and `store` should be on one file system; `staging` lies in the store.
+
+    What is left in `staging` afterwards is the caller's to remove.
+    """
 
     store: Path
     cache: Path
@@ -55,7 +59,7 @@ class Linked:
 
 def prefix_path(store: Path, namespace: str, lock_hash: str, name: str) -> Path:
     """Where the lock with this hash lies for this namespace and name."""
-    return store / namespace / f"{lock_hash[:12]}-{name}"
+    return store / namespace / prefix_name(lock_hash, name)
 
 
 async def link(
@@ -77,8 +81,8 @@ async def link(
     final = place.final(lock)
     if final.is_dir():
         return Linked(final, True, size_of(final))
-    if len(str(final)) >= 200:
-        raise InputFault(f"The prefix {final} would be longer than 200 characters.", reason="link-failed")
+    if len(str(final)) > MAX_PREFIX_PATH:
+        raise InputFault(f"The prefix {final} would be longer than {MAX_PREFIX_PATH} characters.", reason="link-failed")
     warnings = () if link_scripts else _script_warnings(lock, place.cache / PACKAGES)
     work, prefix = place.staging, place.staging / "prefix"
     work.mkdir(parents=True, exist_ok=True)
@@ -97,8 +101,6 @@ async def link(
         reused = _move(prefix, final)
     except OSError as error:
         raise WorldFault(f"The prefix cannot be written: {error.strerror or error} ({error.filename}).") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return Linked(final, reused, size, warnings)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from rattler import GenericVirtualPackage, PackageName, Version
 from rattler.package.build_string import BuildString
 
+from condarium.domain.specification_overrides import apply_overrides
+
 _LINUX = ("__unix=0=0", "__linux=5.10=0", "__glibc=2.28=0")
 
 DEFAULTS: Mapping[str, tuple[str, ...]] = {
@@ -28,7 +30,7 @@ PLATFORMS = tuple(DEFAULTS)
 def assumed(platform: str, setting: Iterable[str] = (), overrides: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """The virtual packages of `platform`, sorted: defaults, then the setting, then the specification's own.
 
-    `overrides` maps a bare name (`cuda`, `glibc`) to a version, out of CONDA_OVERRIDE_*; an empty version removes it.
+    `overrides` are its CONDA_OVERRIDE_* variables; an empty version says that the virtual package is not there.
     Raises ValueError, with a sentence, for a malformed one or an unknown platform.
     """
     if platform not in DEFAULTS:
@@ -37,15 +39,10 @@ def assumed(platform: str, setting: Iterable[str] = (), overrides: Mapping[str, 
     for text in (*DEFAULTS[platform], *setting):
         name, version, build = parts_of(text)
         chosen[name] = f"{name}={version}={build}"
-    for key, version in (overrides or {}).items():
-        name = "__" + key.removeprefix("__").lower()
-        chosen.pop(name, None)
-        if version.strip():
-            # What conda does for __archspec: the override is the micro-architecture, which stands in the build.
-            text = f"{name}=1={version.strip()}" if name == "__archspec" else f"{name}={version.strip()}=0"
-            parts_of(text)
-            chosen[name] = text
-    return tuple(sorted(chosen.values()))
+    found = apply_overrides(overrides or {}, platform, chosen.values())
+    for text in found:
+        parts_of(text)
+    return found
 
 
 def parts_of(text: str) -> tuple[str, str, str]:

@@ -1,0 +1,81 @@
+"""The child process of a build: solves, fetches, links. `python -m services.builder.engine`
+
+Started ahead of work with everything imported; says `ready`, takes one job (`job.py`) on stdin, and ends with it.
+Speaks JSON lines on stdout:
+
+    {"event": "ready"}
+    {"event": "log", "text"}
+    {"event": "phase", "name": "solve" | "pypi" | "fetch" | "link", "state": "started" | "finished", "seconds"}
+    {"event": "progress", "done", "total", "bytes", "bytes_total"}       packages fetched
+    {"event": "solved", "locks": {platform: lock}}                       before anything is linked
+    {"event": "linked", "lock_hash", "prefix", "size", "reused"}         the end; null where no platform is ours
+    {"event": "failed", "kind": "input" | "world" | "internal", "reason", "message", "retry_after"}   the end
+"""
+
+from condarium.work.parent import Parent, attach
+
+# First of all: what a library prints while it is imported must not reach the protocol.
+PARENT = attach() if __name__ == "__main__" else None
+
+import asyncio  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import shutil  # noqa: E402
+import sys  # noqa: E402
+import traceback  # noqa: E402
+
+from condarium.conda.channels import ChannelSettings  # noqa: E402
+from condarium.domain.redaction import redact  # noqa: E402
+from condarium.errors import CondariumError, InputFault, WorldFault  # noqa: E402
+from services.builder.engine_phases import Engine  # noqa: E402
+from services.builder.engine_report import Report  # noqa: E402
+from services.builder.job import Job  # noqa: E402
+
+
+def main(parent: Parent) -> None:
+    """Serve one job, then end; the process is never used twice, so that nothing of a build is left for the next."""
+    os.umask(0o022)
+    parent.send("ready")
+    job = Job.from_json(parent.receive())
+    settings = ChannelSettings.from_json(job.channels).with_index(job.pip_index_url)
+    report = Report(parent.send, settings.secrets())
+    try:
+        _limit(job)
+        job.staging.mkdir(parents=True, exist_ok=True)
+        os.environ["TMPDIR"] = str(job.staging)
+        linked = asyncio.run(Engine(job, settings, report).build())
+    except Exception as error:
+        shutil.rmtree(job.staging, ignore_errors=True)
+        report.failed(*_judge(error, settings.secrets()))
+        return
+    shutil.rmtree(job.staging, ignore_errors=True)
+    report.linked(linked)
+
+
+def _limit(job: Job) -> None:
+    if job.memory_bytes:
+        resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
+
+
+def _judge(error: Exception, secrets: tuple[str, ...]) -> tuple[str, str, str, float | None]:
+    """Kind, reason, message and seconds to wait, for the `failed` message."""
+    if isinstance(error, InputFault):
+        return "input", error.reason, str(error), None
+    if isinstance(error, WorldFault):
+        return "world", error.code, str(error), error.retry_after
+    if isinstance(error, MemoryError):
+        return "world", "memory", "The build needs more memory than it may have (CONDARIUM_BUILDER_MEMORY_BYTES).", None
+    if isinstance(error, OSError):
+        return "world", "io", f"{error.strerror or error} ({error.filename})", None
+    if isinstance(error, CondariumError):
+        return "internal", error.code, str(error), None
+    sys.stderr.write(redact(traceback.format_exc(), secrets))
+    return "internal", "internal", f"The build engine failed: {type(error).__name__}: {error}", None
+
+
+if __name__ == "__main__":
+    assert PARENT is not None
+    main(PARENT)
+    sys.stderr.flush()
+    # Threads of py-rattler may still run; an orderly interpreter end would wait for them, or crash.
+    os._exit(0)

@@ -1,0 +1,130 @@
+"""The work of the child, phase by phase: solve all platforms, resolve wheels, fetch, link the store's own platform."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from condarium.conda import package_cache, pypi, virtual
+from condarium.conda.channels import ChannelSettings
+from condarium.conda.link import PACKAGES, Linked, Place, link
+from condarium.conda.solve import Solution, Wish, solve_platform
+from condarium.conda.uv import Uv
+from condarium.domain.lock import Lock, Record, Wheel
+from condarium.errors import InputFault
+from services.builder.engine_report import Outcome, Report
+from services.builder.job import Job
+
+
+class Engine:
+    """One job; `build` is called once."""
+
+    def __init__(self, job: Job, settings: ChannelSettings, report: Report) -> None:
+        self.job, self.settings, self.report = job, settings, report
+        self._cache = Path(job.cache)
+        self._uv = Uv(self._cache / "uv", job.pip_index_url)
+        self._place = Place(Path(job.store), self._cache, job.namespace, job.name, job.staging)
+
+    async def build(self) -> Outcome:
+        """Raises InputFault and WorldFault; `solved` has been told once the locks are complete."""
+        fetching: asyncio.Task[None] | None = None
+        if self.job.locks is not None:
+            locks = {platform: Lock.from_json(lock) for platform, lock in self.job.locks.items()}
+        else:
+            with self.report.phase("solve"):
+                solutions = await self._solve()
+            ours = solutions.get(self.job.store_platform)
+            if self.job.pip and ours:
+                # The conda packages need not wait for what pip is going to add.
+                fetching = asyncio.create_task(self._fetch(ours.records))
+            locks = await self._lock(solutions)
+        self.report.solved(locks)
+        lock = locks.get(self.job.store_platform)
+        if lock is None:
+            self.report.log(f"Nothing is linked: this store is for {self.job.store_platform}")
+            return Outcome(None, None)
+        return Outcome(lock, await self._link(lock, fetching))
+
+    async def _solve(self) -> dict[str, Solution]:
+        wishes = [self._wish(platform) for platform in self.job.platforms]
+        mirrored = self.settings.mirror_sentence(wishes[0].channels) if wishes else ""
+        for wish in wishes:
+            self.report.log(
+                f"Solving for {wish.platform}: {', '.join(wish.dependencies)} out of {', '.join(wish.channels)}"
+            )
+        if mirrored:
+            self.report.log(mirrored)
+        repodata = self._cache / "repodata"
+        found = await asyncio.gather(*(solve_platform(wish, self.settings, repodata) for wish in wishes))
+        for solution in found:
+            self.report.log(_table(solution))
+        return {solution.wish.platform: solution for solution in found}
+
+    def _wish(self, platform: str) -> Wish:
+        job = self.job
+        try:
+            assumed = virtual.assumed(platform, job.virtual_packages.get(platform, ()), job.overrides)
+        except ValueError as error:
+            raise InputFault(f"Cannot solve for {platform}: {error}.", reason="unsolvable") from None
+        return Wish(
+            platform=platform,
+            channels=self.settings.resolve(job.channel_names),
+            dependencies=job.dependencies,
+            virtual=assumed,
+            seconds=job.solve_seconds,
+        )
+
+    async def _lock(self, solutions: Mapping[str, Solution]) -> dict[str, Lock]:
+        wheels: dict[str, tuple[Wheel, ...]] = {}
+        if self.job.pip:
+            with self.report.phase("pypi"):
+                found = await asyncio.gather(*(self._wheels(solution) for solution in solutions.values()))
+                wheels = dict(zip(solutions, found, strict=True))
+        options = {"link_scripts": True} if self.job.link_scripts else {}
+        return {
+            platform: solution.lock(wheels=wheels.get(platform, ()), variables=self.job.variables, options=options)
+            for platform, solution in solutions.items()
+        }
+
+    async def _wheels(self, solution: Solution) -> tuple[Wheel, ...]:
+        platform = solution.wish.platform
+        directory = self.job.staging / f"pip-{platform}"
+        directory.mkdir()
+        wish = pypi.PipWish(platform, self.job.pip, solution.records, solution.wish.virtual, self.job.solve_seconds)
+        wheels = await pypi.resolve(wish, self._uv, directory)
+        lines = "".join(f"\n  {wheel.name} {wheel.version}" for wheel in wheels)
+        self.report.log(f"{len(wheels)} wheels for {platform}:{lines}")
+        return wheels
+
+    async def _fetch(self, records: tuple[Record, ...]) -> None:
+        with self.report.phase("fetch"):
+            packages = self._cache / PACKAGES
+            fetched = await package_cache.fill(records, packages, self.settings, progress=self.report.progress)
+        if fetched.packages:
+            self.report.log(f"Fetched {fetched.packages} packages, {fetched.bytes / 1e6:.1f} MB")
+
+    async def _link(self, lock: Lock, fetching: asyncio.Task[None] | None) -> Linked:
+        if fetching is not None:
+            await fetching
+        elif not self._place.final(lock).is_dir():
+            await self._fetch(lock.conda)
+        with self.report.phase("link"):
+            linked = await link(
+                lock,
+                self._place,
+                self.settings,
+                self._uv,
+                link_scripts=self.job.link_scripts,
+                log=self.report.log,
+            )
+        for warning in linked.warnings:
+            self.report.log(f"warning: {warning}")
+        said = "is there already" if linked.reused else "linked"
+        self.report.log(f"{linked.prefix}: {said}, {linked.bytes / 1e6:.1f} MB")
+        return linked
+
+
+def _table(solution: Solution) -> str:
+    rows = [(record.name, record.version, record.build) for record in solution.records]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
+    lines = [f"  {name:<{widths[0]}}  {version:<{widths[1]}}  {build}" for name, version, build in rows]
+    return "\n".join([f"{len(rows)} packages for {solution.wish.platform}:", *lines])

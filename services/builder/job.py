@@ -1,0 +1,124 @@
+"""What the builder asks of its child: one JSON object, complete in itself. The child reads no setting.
+
+{"build_id", "attempt", "namespace", "name",
+ "spec": conda-store's spec object, "default_platforms", "default_channels",
+ "store", "cache": directories, "store_platform": the only platform that is linked,
+ "channels": {"alias", "mirrors", "labels", "credentials"}, "virtual_packages": {platform: ["__glibc=2.28", ...]},
+ "pip_index_url", "link_scripts", "solve_seconds", "memory_bytes": 0 for no limit,
+ "locks": {platform: lock} to link what was solved before, else null}
+"""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from services.builder.handlers import Task, Work
+
+_OVERRIDE = "CONDA_OVERRIDE_"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt of one build, as plain JSON values."""
+
+    build_id: int
+    attempt: int
+    namespace: str
+    name: str
+    spec: Mapping[str, Any]
+    store: str
+    cache: str
+    store_platform: str
+    default_platforms: tuple[str, ...] = ("linux-64",)
+    default_channels: tuple[str, ...] = ("conda-forge",)
+    channels: Mapping[str, Any] = field(default_factory=dict)
+    virtual_packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pip_index_url: str | None = None
+    link_scripts: bool = False
+    solve_seconds: float = 300.0
+    memory_bytes: int = 0
+    locks: Mapping[str, Mapping[str, Any]] | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Job":
+        """Raises TypeError for an unknown or a missing key."""
+        job = cls(**data)
+        lists = {item.name: tuple(getattr(job, item.name)) for item in fields(cls) if "tuple" in str(item.type)[:5]}
+        return cls(**{**data, **lists})
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def staging(self) -> Path:
+        """Everything that the attempt writes besides the caches, until the prefix is moved."""
+        return Path(self.store) / ".staging" / f"{self.build_id}-{self.attempt}"
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        return tuple(self.spec.get("platforms") or self.default_platforms)
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        named = tuple(name for name in self.spec.get("channels") or () if name != "nodefaults")
+        return named or ("nodefaults" not in (self.spec.get("channels") or ()) and self.default_channels) or ()
+
+    @property
+    def dependencies(self) -> tuple[str, ...]:
+        return tuple(item for item in self.spec.get("dependencies") or () if isinstance(item, str))
+
+    @property
+    def pip(self) -> tuple[str, ...]:
+        sections = (item for item in self.spec.get("dependencies") or () if isinstance(item, Mapping))
+        return tuple(line for section in sections for line in section.get("pip") or ())
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self._all_variables.items() if not name.startswith(_OVERRIDE)}
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        return {name: str(value) for name, value in self._all_variables.items() if name.startswith(_OVERRIDE)}
+
+    @property
+    def _all_variables(self) -> Mapping[str, Any]:
+        return self.spec.get("variables") or {}
+
+
+def make_job(work: "Work", task: "Task") -> Job:
+    """The job of one attempt, out of the build's rows and the builder's settings."""
+    settings = work.settings
+    return Job(
+        build_id=task.build_id,
+        attempt=task.attempt,
+        namespace=task.namespace,
+        name=task.name,
+        spec=task.specification,
+        store=str(work.store.directory),
+        cache=str(settings.package_cache),
+        store_platform=host_platform(),
+        default_platforms=tuple(settings.platforms),
+        default_channels=tuple(settings.default_channels),
+        channels={
+            "alias": settings.channel_alias,
+            "mirrors": {name: list(urls) for name, urls in settings.channel_mirrors.items()},
+            "labels": dict(settings.channel_mirror_labels),
+            "credentials": {prefix: dict(value) for prefix, value in settings.channel_credentials.items()},
+        },
+        virtual_packages={name: tuple(texts) for name, texts in settings.virtual_packages.items()},
+        pip_index_url=settings.pip_index_url,
+        link_scripts=settings.link_scripts,
+        solve_seconds=settings.builder_solve_limit_seconds,
+        memory_bytes=settings.builder_memory_bytes,
+    )
+
+
+def host_platform() -> str:
+    """conda's name of the machine that this runs on."""
+    machine = platform.machine().lower()
+    system = {"Linux": "linux", "Darwin": "osx", "Windows": "win"}.get(platform.system(), "linux")
+    names = {"x86_64": "64", "amd64": "64", "arm64": "arm64" if system == "osx" else "aarch64"}
+    return f"{system}-{names.get(machine, machine)}"
