@@ -1,6 +1,7 @@
 """`python -m deploy.local.channel DIRECTORY [--python PREFIX ...] [--if-stale]`"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -40,4 +41,9 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: py-rattler's threads may still hold Python objects, and the interpreter aborts when they let go of
+    # them while it shuts down ("PyGILState_Release: thread state must be current").
+    os._exit(status)

@@ -22,6 +22,9 @@ _LEFT_OUT = re.compile(
     r"|ctypes/test|sqlite3/test)(/|$)|(^|/)__pycache__(/|$)|\.(pyc|a|o|exe|bat)$|^lib-dynload/_tkinter\.|^turtle\.py$"
 )
 
+# The files in which a build writes down where it is installed. Elsewhere "/usr/local" is no prefix but a text.
+_TELLS_PREFIX = re.compile(r"/(_sysconfigdata_[^/]*|config-[^/]+/[^/]+|python[\d.]*-config)$")
+
 _QUESTION = """
 import json, os, platform, struct, sys, sysconfig
 print(json.dumps({
@@ -192,7 +195,9 @@ def _collect(files: dict[str, File | Link], path: Path, place: str, python: Inte
     data = path.read_bytes()
     executable = bool(path.stat().st_mode & 0o111)
     prefix = str(python.prefix).encode()
-    if not python.is_debian and not is_elf(data) and prefix in data:
+    # Programs keep the path they were compiled for, which is shorter than the placeholder: it is only looked at where
+    # no standard library lies beside them. Overwriting it breaks others (the linker lets strings share their ends).
+    if not python.is_debian and not is_elf(data) and _TELLS_PREFIX.search(place) and prefix in data:
         files[place] = File(data.replace(prefix, PLACEHOLDER.encode()), executable, "text")
     else:
         files[place] = File(data, executable)

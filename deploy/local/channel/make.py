@@ -115,7 +115,7 @@ class _Making:
             self._say(f"downloading {len(compiled)} compiled wheels for Python {minor}")
             self._pack_wheels(download(compiled, minor, self._wheels / minor), minor)
         self._pack_data(fetched)
-        for package in [*self._libraries.packages.values(), *oddities.packages()]:
+        for package in [*self._libraries.packages.values(), *oddities.packages(self._pins)]:
             self._write(package)
         records = index(self.channel)
         self._say("indexed")

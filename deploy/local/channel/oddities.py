@@ -1,5 +1,7 @@
 """Tiny packages that each do one thing that conda packages may do and most do not; tests and the curious use them."""
 
+from collections.abc import Sequence
+
 from deploy.local.channel.archive import PLACEHOLDER, File, Link, Package
 
 _POST_LINK = """\
@@ -14,16 +16,11 @@ rm -f "$PREFIX/share/sample-link-script/ran"
 """
 
 
-def packages() -> list[Package]:
-    """All of them; their names begin with `sample-`, but for the alias."""
-    return [
-        _link_script(),
-        _activation(),
-        _clobber("a"),
-        _clobber("b"),
-        _prefix(),
-        _metapackage(),
-    ]
+def packages(pins: Sequence[str]) -> list[Package]:
+    """All of them; their names begin with `sample-`. Where typing-extensions is in the channel, its other name too."""
+    own = [_link_script(), _activation(), _clobber("a"), _clobber("b"), _prefix()]
+    versions = [pin.partition("==")[2] for pin in pins if pin.startswith("typing-extensions==")]
+    return own + [_metapackage(version) for version in versions]
 
 
 def _link_script() -> Package:
@@ -96,13 +93,13 @@ def _prefix() -> Package:
     )
 
 
-def _metapackage() -> Package:
+def _metapackage(version: str) -> Package:
     """Without files, as conda-forge has it: the name with a dash for the one with an underscore."""
     return Package(
         name="typing-extensions",
-        version="4.15.0",
+        version=version,
         build_pattern="h{hash}_0",
-        depends=("typing_extensions ==4.15.0",),
+        depends=(f"typing_extensions =={version}",),
         noarch="generic",
         licence="PSF-2.0",
         summary="Backported and Experimental Type Hints for Python",

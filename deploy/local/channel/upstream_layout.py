@@ -29,6 +29,26 @@ def getsitepackages(prefixes=None):
     return found
 '''
 
+# site is one of the modules that are frozen into the program, so that site.py alone changes nothing: this module is
+# imported at the end of every start. One that the user has in site-packages still gets its turn.
+_SITE_CUSTOMIZE = f"""\
+import os
+import site
+import sys
+from site import PREFIXES
+{_GET_SITE_PACKAGES}
+
+site.getsitepackages = getsitepackages
+site.addsitepackages(None)
+
+_others = [path for path in sys.path if path and path != os.path.dirname(__file__)]
+for _finder in sys.meta_path:
+    if getattr(_finder, "__name__", "") == "PathFinder":
+        _spec = _finder.find_spec("sitecustomize", _others)
+        if _spec is not None and _spec.loader is not None:
+            exec(_spec.loader.get_code("sitecustomize"), {{"__name__": "sitecustomize", "__file__": _spec.origin}})
+"""
+
 _GET_PREFERRED_SCHEMES = """
 def _get_preferred_schemes():
     return {'prefix': 'posix_prefix', 'home': 'posix_home', 'user': 'posix_user'}
@@ -67,6 +87,7 @@ def restore(files: Files, stdlib: str, multiarch: str) -> Files:
     """
     kept = {path: content for path, content in files.items() if path not in {f"{stdlib}/{name}" for name in _GONE}}
     _edit(kept, f"{stdlib}/site.py", lambda text: replace_function(text, _GET_SITE_PACKAGES))
+    kept[f"{stdlib}/sitecustomize.py"] = File(_SITE_CUSTOMIZE.encode())
     schemes = f"{stdlib}/sysconfig.py" if f"{stdlib}/sysconfig.py" in kept else f"{stdlib}/sysconfig/__init__.py"
     _edit(kept, schemes, _without_debian_schemes)
     if f"{stdlib}/distutils/sysconfig.py" in kept:  # in 3.11 alone, and a package of its own there
