@@ -73,21 +73,14 @@ def _encoded(placeholder: str, prefix: str) -> list[_Encoded]:
 def patch_text(content: Content, placeholder: str, prefix: str, shebang_limit: int) -> Patched:
     """`content` as a text file; `shebang_limit` is the platform's longest first line in bytes."""
     patches, region_end = _shebang_patches(content, placeholder, prefix, shebang_limit)
-    found = sorted(
-        (
-            (offset, encoded)
-            for encoded in _encoded(placeholder, prefix)
-            for offset in occurrences(content, encoded.placeholder)
-        ),
-        key=lambda hit: hit[0],
-    )
-    end = 0
-    for offset, encoded in found:
-        if offset < end:
-            continue
-        end = offset + len(encoded.placeholder)
-        if offset >= region_end:
-            patches.append(Patch(offset, end, encoded.target))
+    readings = [
+        _Reading(_rank(encoded, offset), (offset,), offset + len(encoded.placeholder), encoded)
+        for encoded in _encoded(placeholder, prefix)
+        for offset in occurrences(content, encoded.placeholder)
+    ]
+    for reading in _disjoint(readings):
+        if reading.start >= region_end:
+            patches.append(Patch(reading.start, reading.end, reading.encoded.target))
     return Patched(content, patches)
 
 
@@ -117,16 +110,27 @@ def patch_binary(content: Content, placeholder: str, prefix: str) -> Patched:
 
 
 @dataclass(frozen=True)
-class _String:
-    """A zero-terminated string that holds the placeholder; a lower rank is the more believable reading of the bytes."""
+class _Reading:
+    """Bytes taken for the placeholder (in text), or for a zero-terminated string that holds it at `offsets` (binary).
+
+    A lower rank is more believable: UTF-8, then what is aligned, then strings that really end.
+    """
 
     rank: int
     offsets: tuple[int, ...]
     end: int
     encoded: _Encoded
 
+    @property
+    def start(self) -> int:
+        return self.offsets[0]
 
-def _strings(content: Content, encodings: Sequence[_Encoded]) -> list[_String]:
+
+def _rank(encoded: _Encoded, offset: int, is_terminated: bool = True) -> int:
+    return 0 if encoded.plain else 1 + 2 * (offset % encoded.unit != 0) + (not is_terminated)
+
+
+def _strings(content: Content, encodings: Sequence[_Encoded]) -> list[_Reading]:
     """Every reading of every occurrence. An ASCII text in UTF-16-BE is itself in UTF-16-LE one byte later: some
     overlap.
     """
@@ -143,8 +147,8 @@ def _strings(content: Content, encodings: Sequence[_Encoded]) -> list[_String]:
             end = content.size if terminator is None else terminator
             offsets = _starting_before(end - length + 1, islice(hits, index, None))
             covered[alignment] = end
-            rank = 0 if encoded.plain else 1 + 2 * (alignment != 0) + (terminator is None)
-            strings.append(_String(rank, tuple(offsets), end, encoded))
+            rank = _rank(encoded, first, terminator is not None)
+            strings.append(_Reading(rank, tuple(offsets), end, encoded))
     return strings
 
 
@@ -152,16 +156,14 @@ def _starting_before(limit: int, hits: Iterable[int]) -> Iterator[int]:
     return takewhile(lambda hit: hit < limit, hits)
 
 
-def _disjoint(strings: Sequence[_String]) -> list[_String]:
+def _disjoint(readings: Sequence[_Reading]) -> list[_Reading]:
     """The best readings that do not overlap a better one, in the order of the file."""
-    kept: list[_String] = []  # by offset, and disjoint: only the neighbours of a new one can overlap it
-    for string in sorted(strings, key=lambda s: (s.rank, s.offsets[0])):
-        place = bisect_left(kept, string.offsets[0], key=lambda s: s.offsets[0])
+    kept: list[_Reading] = []  # by offset, and disjoint: only the neighbours of a new one can overlap it
+    for reading in sorted(readings, key=lambda reading: (reading.rank, reading.start)):
+        place = bisect_left(kept, reading.start, key=lambda other: other.start)
         before, after = kept[place - 1 : place], kept[place : place + 1]
-        if all(other.end <= string.offsets[0] for other in before) and all(
-            string.end <= other.offsets[0] for other in after
-        ):
-            kept.insert(place, string)
+        if all(other.end <= reading.start for other in before) and all(reading.end <= other.start for other in after):
+            kept.insert(place, reading)
     return kept
 
 
