@@ -1,6 +1,6 @@
 """Images: manifests in every encoding, and which repository may serve what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, exists, select
@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from condarium.database.tables import Build, Image, ImageBlob, LockPlatform, LockRow
+from condarium.domain.image_index import MEMBER_TYPES
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:
     query = (
         select(Image.digest)
         .join(LockRow, LockRow.id == Image.lock_id)
-        .where(LockRow.sha256 == lock_hash, Image.media_type.not_in(INDEX_TYPES))
+        .where(LockRow.sha256 == lock_hash, Image.media_type.not_in(tuple(MEMBER_TYPES)))
         .order_by(Image.created_on, Image.digest)
         .limit(1)
     )
@@ -117,7 +118,7 @@ def manifest_of(session: Session, environment_id: int, digest: str) -> Manifest 
     row = session.execute(_MANIFEST.where(Image.digest == digest, _in(environment_id))).first()
     if row is None:
         return None
-    if row.media_type in INDEX_TYPES:
+    if row.media_type in tuple(MEMBER_TYPES):
         # an index stands under the lock of its first image; the others must be this environment's, too
         named = select(ImageBlob.blob_digest).where(ImageBlob.image_digest == digest)
         ours = select(Image.digest).where(Image.digest.in_(named), _in(environment_id))
@@ -131,16 +132,11 @@ def blob_of(session: Session, environment_id: int, digest: str) -> Blob | None:
     row = session.execute(
         select(ImageBlob.blob_digest, ImageBlob.media_type, ImageBlob.size)
         .join(Image, Image.digest == ImageBlob.image_digest)
-        .where(ImageBlob.blob_digest == digest, Image.media_type.not_in(INDEX_TYPES), _in(environment_id))
+        .where(ImageBlob.blob_digest == digest, Image.media_type.not_in(tuple(MEMBER_TYPES)), _in(environment_id))
         .limit(1)
     ).first()
     return Blob(*row) if row else None
 
-
-INDEX_TYPES: Sequence[str] = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
 
 _MANIFEST = select(Image.digest, Image.media_type, Image.manifest, LockRow.platform).join(
     LockRow, LockRow.id == Image.lock_id

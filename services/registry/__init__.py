@@ -1,0 +1,11 @@
+"""The registry: the OCI distribution API for pulling, so that `docker pull` fetches an environment.
+
+Wakes on: HTTP.
+Emits:    `artifact.requested`, and `build.queued` for images asked for by their packages.
+Reads:    environments, builds, images, blobs in storage.
+Writes:   requests for images, with raised priority; submissions on demand.
+
+Besides the five files: `names` (repositories in paths), `faults` and `replies` (errors, and their JSON), `tokens` (the
+Bearer tokens that docker clients ask for), `negotiation` (which encoding a client accepts), `waiting` (pulls of images
+that are being made), `blobs` (bytes out of storage).
+"""

@@ -1,0 +1,49 @@
+"""Wiring of the registry."""
+
+import os
+import sys
+
+from condarium import config, log
+from condarium.database import Database, check_schema
+from condarium.errors import CondariumError
+from condarium.http.feed import Feed
+from condarium.http.server import serve
+from condarium.messaging import broker
+from condarium.messaging.relay import Relay
+from condarium.storage import open_storage
+from services.registry.config import Settings
+from services.registry.service import Registry, make_app
+
+
+def main() -> int:
+    try:
+        settings = config.load(Settings, os.environ)
+        log.configure("registry", settings.log_level)
+        check_schema(settings.database_url)
+        storage = open_storage(settings.storage_url)
+        storage.prepare()
+    except CondariumError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-registry")
+    relay, feed = Relay(database, settings.amqp_url), Feed(database)
+    checks = {
+        "database": database.ping,
+        "broker": lambda: broker.ping(settings.amqp_url),
+        "storage": storage.check,
+    }
+    relay.start()
+    try:
+        app = make_app(Registry(settings, database, storage, feed, checks))
+        serve(app, host=settings.bind, port=settings.registry_port, on_stop=feed.close)
+    except OSError as error:
+        sys.stderr.write(f"cannot listen on {settings.bind}:{settings.registry_port}: {error.strerror or error}\n")
+        return 2
+    finally:
+        relay.stop()
+        database.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

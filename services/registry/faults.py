@@ -1,0 +1,40 @@
+"""What this registry refuses, with the codes of the distribution specification. The message is for people."""
+
+from typing import ClassVar
+
+from condarium.errors import InvalidInput, NotAuthorized, NotFound
+
+
+class NameInvalid(InvalidInput):
+    oci: ClassVar[str] = "NAME_INVALID"
+
+
+class DigestInvalid(InvalidInput):
+    oci: ClassVar[str] = "DIGEST_INVALID"
+
+
+class PaginationInvalid(InvalidInput):
+    oci: ClassVar[str] = "PAGINATION_NUMBER_INVALID"
+
+
+class NameUnknown(NotFound):
+    oci: ClassVar[str] = "NAME_UNKNOWN"
+
+
+class ManifestUnknown(NotFound):
+    oci: ClassVar[str] = "MANIFEST_UNKNOWN"
+
+
+class BlobUnknown(NotFound):
+    oci: ClassVar[str] = "BLOB_UNKNOWN"
+
+
+class Unauthorized(NotAuthorized):
+    """Credentials could help; `challenge` is the WWW-Authenticate header."""
+
+    status = 401
+    oci: ClassVar[str] = "UNAUTHORIZED"
+
+    def __init__(self, message: str, challenge: str) -> None:
+        super().__init__(message)
+        self.challenge = challenge

@@ -1,0 +1,48 @@
+"""Errors in the registry's JSON, with our sentence in `message`: docker prints it."""
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from condarium.errors import CondariumError, WorldFault
+from condarium.http.faults import RETRY_AFTER_SECONDS, unexpected
+from condarium.http.json_reply import JsonReply
+from services.registry.faults import Unauthorized
+
+VERSION_HEADER = {"docker-distribution-api-version": "registry/2.0"}
+
+_CODES = {400: "UNSUPPORTED", 401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 405: "UNSUPPORTED"}
+
+
+def render(status: int, code: str, message: str) -> Response:
+    """`code` is one of the distribution specification's; clients lower-case it and print it before the message."""
+    known = code if code.isupper() else _CODES.get(status, "UNKNOWN")
+    body = {"errors": [{"code": known, "message": readable(message), "detail": None}]}
+    return JsonReply(body, status, headers=VERSION_HEADER)
+
+
+def readable(message: str) -> str:
+    """A solver's tree keeps its lines; blank ones and trailing spaces go."""
+    return "\n".join(line.rstrip() for line in message.strip().splitlines() if line.strip())
+
+
+async def on_condarium_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CondariumError)
+    if error.status == 500:
+        return unexpected(error, render)
+    reply = render(error.status, getattr(error, "oci", ""), str(error))
+    if isinstance(error, Unauthorized):
+        reply.headers["www-authenticate"] = error.challenge
+    if error.status == 503:
+        wait = error.retry_after if isinstance(error, WorldFault) and error.retry_after else RETRY_AFTER_SECONDS
+        reply.headers["retry-after"] = str(max(1, round(wait)))
+    return reply
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Unknown routes and methods: this registry is for pulling."""
+    assert isinstance(error, HTTPException)
+    sentence = {404: "no such address in a registry", 405: "this registry is for pulling: images are made of builds"}
+    reply = render(error.status_code, "", sentence.get(error.status_code, str(error.detail)))
+    reply.headers.update(error.headers or {})
+    return reply

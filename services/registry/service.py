@@ -1,0 +1,216 @@
+"""The edge: routes of the OCI distribution API. Translates; decides nothing."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import quote
+
+import anyio
+from anyio import to_thread
+from sqlalchemy.orm import Session
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from condarium.database import Database
+from condarium.database.images import Manifest
+from condarium.domain.access import Action
+from condarium.domain.image_index import OCI_INDEX
+from condarium.errors import CondariumError
+from condarium.http import operating
+from condarium.http.caller import Authenticator, Caller
+from condarium.http.faults import Surprises
+from condarium.http.feed import Feed
+from condarium.http.json_reply import JsonReply
+from condarium.http.operating import Check
+from condarium.http.requests import AccessLog
+from condarium.storage import Storage
+from services.registry import handlers, replies
+from services.registry.blobs import blob_headers, blob_reply
+from services.registry.config import Settings
+from services.registry.faults import NameUnknown, PaginationInvalid, Unauthorized
+from services.registry.names import Repository, parse_repository
+from services.registry.negotiation import accepted, choose
+from services.registry.replies import VERSION_HEADER
+from services.registry.tokens import LIFETIME_SECONDS, Tokens
+from services.registry.waiting import ClientGone, Waiting
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What the process is made of, wired in `__main__`."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    feed: Feed
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        authenticator = Authenticator(settings.admin_token, settings.default_namespace)
+        object.__setattr__(self, "tokens", Tokens(authenticator, settings.secret))
+        # requests wait here rather than in threads: there are never more of these than connections
+        limiter = anyio.CapacityLimiter(settings.database_pool_size)
+        seconds, poll = settings.registry_wait_seconds, settings.poll_seconds
+        object.__setattr__(self, "limiter", limiter)
+        object.__setattr__(self, "waiting", Waiting(self.feed, limiter, seconds=seconds, poll_seconds=poll))
+
+    tokens: Tokens = field(init=False)
+    waiting: Waiting = field(init=False)
+    limiter: anyio.CapacityLimiter = field(init=False)
+
+    def ask(self, question: Callable[[Session], T]) -> T:
+        """In one transaction; blocks."""
+        with self.database.transaction() as session:
+            return question(session)
+
+    async def within(self, question: Callable[[Session], T]) -> T:
+        return await to_thread.run_sync(self.ask, question, limiter=self.limiter)
+
+    def caller(self, request: Request) -> Caller:
+        caller = self.tokens.caller(request)
+        request.state.principal = caller.name
+        return caller
+
+    def authorized(self, request: Request) -> tuple[Repository, Caller]:
+        """The repository of the path, if the caller may pull from it; existing or not is not told apart.
+
+        Raises NameInvalid, NameUnknown, Unauthorized.
+        """
+        caller = self.caller(request)
+        repository = parse_repository(request.path_params["name"], self.settings.default_namespace)
+        if not caller.may(Action.PULL_IMAGE, repository.namespace, repository.environment):
+            if caller.principal.is_authenticated:
+                raise NameUnknown(handlers.unknown(repository))
+            raise Unauthorized(
+                f"{repository.text} is not public; log in with a token as the password (docker login)",
+                self.tokens.challenge(request, repository.scope),
+            )
+        return repository, caller
+
+    # -- routes --------------------------------------------------------------------------------------------------
+
+    async def ping(self, request: Request) -> Response:
+        """Asks for a token, because docker clients never send credentials to a registry that did not."""
+        caller = self.caller(request)
+        if "authorization" not in request.headers or not caller.may(Action.PULL_IMAGE, self.settings.default_namespace):
+            raise Unauthorized("get a token first", self.tokens.challenge(request))
+        return JsonReply({}, headers=VERSION_HEADER)
+
+    async def token(self, request: Request) -> Response:
+        """A token for whoever the credentials are; without any, one of the anonymous principal."""
+        caller = self.caller(request)
+        if "authorization" in request.headers and not caller.principal.is_authenticated:
+            raise Unauthorized(
+                "wrong token: any user name will do, the password is a token of Condarium", 'Basic realm="condarium"'
+            )
+        token = self.tokens.issue(caller.principal)
+        return JsonReply({"token": token, "access_token": token, "expires_in": LIFETIME_SECONDS})
+
+    async def manifest(self, request: Request) -> Response:
+        repository, caller = self.authorized(request)
+        reference = request.path_params["reference"]
+        if ":" in reference:
+            found = await self.within(lambda session: handlers.find_manifest(session, repository, reference))
+            return _manifest_reply(request, found)
+        try:
+            image = await self.waiting.until_found(
+                request,
+                lambda: self.ask(
+                    lambda session: handlers.find_image(session, repository, reference, actor=caller.name)
+                ),
+            )
+        except ClientGone:
+            return Response(status_code=499)
+        return _manifest_reply(request, choose(image.manifests, accepted(request.headers.getlist("accept"))))
+
+    async def blob(self, request: Request) -> Response:
+        repository, _ = self.authorized(request)
+        digest = request.path_params["digest"]
+
+        def find() -> Response:
+            found = self.ask(lambda session: handlers.find_blob(session, repository, digest))
+            return blob_reply(request, self.storage, found)
+
+        return await to_thread.run_sync(find, limiter=self.limiter)
+
+    async def tags(self, request: Request) -> Response:
+        repository, _ = self.authorized(request)
+        limit = _limit(request.query_params.get("n"))
+        last = request.query_params.get("last", "")
+        every = await self.within(lambda session: handlers.list_tags(session, repository))
+        rest = [tag for tag in every if tag > last] if last else every
+        page = rest if limit is None else rest[:limit]
+        reply = JsonReply({"name": repository.text, "tags": page}, headers=VERSION_HEADER)
+        if limit and len(rest) > limit:
+            following = f"/v2/{repository.text}/tags/list?n={limit}&last={quote(page[-1], safe='')}"
+            reply.headers["link"] = f'<{following}>; rel="next"'
+        return reply
+
+    async def referrers(self, request: Request) -> Response:
+        """Nothing refers to our images yet; the specification wants an empty index, for unknown digests, too."""
+        self.authorized(request)
+        handlers.check_digest(request.path_params["digest"])
+        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
+        headers = VERSION_HEADER | {"content-type": OCI_INDEX}
+        if "artifactType" in request.query_params:
+            headers["oci-filters-applied"] = "artifactType"
+        return JsonReply(body, headers=headers)
+
+
+def _manifest_reply(request: Request, manifest: Manifest) -> Response:
+    etag = f'"sha256:{manifest.digest}"'
+    headers = blob_headers(manifest.digest) | {"etag": etag, "vary": "Accept"}
+    if ":" not in request.path_params["reference"]:
+        headers["cache-control"] = "private, no-cache"
+    known = [item.strip() for item in request.headers.get("if-none-match", "").split(",")]
+    if etag in known:
+        return Response(status_code=304, headers=headers)
+    return Response(manifest.body, headers=headers | {"content-type": manifest.media_type})
+
+
+def _limit(text: str | None) -> int | None:
+    if text is None or text == "":
+        return None
+    if not text.isdecimal() or len(text) > 9:
+        raise PaginationInvalid("n is the number of tags to list, 0 or more")
+    return int(text)
+
+
+@contextlib.asynccontextmanager
+async def _following(feed: Feed) -> AsyncIterator[None]:
+    task = asyncio.create_task(feed.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def make_app(registry: Registry) -> Starlette:
+    """The application; its lifespan runs the feed."""
+    routes = [
+        *operating.routes(registry.checks),
+        Route("/v2/", registry.ping),
+        Route("/v2", registry.ping),
+        Route("/v2/token", registry.token),
+        Route("/v2/{name:path}/manifests/{reference}", registry.manifest),
+        Route("/v2/{name:path}/blobs/{digest}", registry.blob),
+        Route("/v2/{name:path}/tags/list", registry.tags),
+        Route("/v2/{name:path}/referrers/{digest}", registry.referrers),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(AccessLog), Middleware(Surprises, render=replies.render)],
+        exception_handlers={CondariumError: replies.on_condarium_error, HTTPException: replies.on_http_exception},
+        lifespan=lambda _: _following(registry.feed),
+    )

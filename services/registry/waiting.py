@@ -1,0 +1,95 @@
+"""Pulls of what is still being made: they hold no thread and no database connection while they wait."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import anyio
+from anyio import to_thread
+from starlette.requests import Request
+
+from condarium.database.outbox import Stored
+from condarium.errors import Unavailable
+from condarium.http.feed import Feed, StreamEnded, Subscription
+from services.registry.faults import ManifestUnknown
+from services.registry.handlers import Found, Pending
+
+Look = Callable[[], Found | Pending]
+
+
+class ClientGone(Exception):
+    """Nobody waits any more."""
+
+
+class Waiting:
+    """`poll_seconds` is how often a waiter looks even when no event came; looks take their threads out of `limiter`."""
+
+    def __init__(self, feed: Feed, limiter: anyio.CapacityLimiter, *, seconds: float, poll_seconds: float) -> None:
+        self._feed = feed
+        self._limiter = limiter
+        self._seconds = seconds
+        self._poll_seconds = poll_seconds
+
+    async def until_found(self, request: Request, look: Look) -> Found:
+        """Looks until the image is there. Raises what `look` raises, ManifestUnknown when it takes too long,
+        ClientGone, and Unavailable when this process stops.
+        """
+        until = time.monotonic() + self._seconds
+        found = await to_thread.run_sync(look, limiter=self._limiter)
+        if isinstance(found, Found):
+            return found
+        gone = asyncio.ensure_future(_disconnected(request))
+        builds = {found.build_id}
+        try:
+            with self._events(lambda event: event.build_id in builds) as events:
+                while True:
+                    # once more after the subscription began: what happened in between wakes nobody
+                    found = await to_thread.run_sync(look, limiter=self._limiter)
+                    if isinstance(found, Found):
+                        return found
+                    builds.add(found.build_id)
+                    left = until - time.monotonic()
+                    if left <= 0:
+                        raise ManifestUnknown(f"{found.what}; pull again to go on waiting")
+                    await _first(self._tick(events, min(left, self._poll_seconds)), gone)
+        finally:
+            gone.cancel()
+
+    @contextlib.contextmanager
+    def _events(self, accepts: Callable[[Stored], bool]) -> Iterator[Subscription | None]:
+        try:
+            context = self._feed.events(accepts)
+            events = context.__enter__()
+        except Unavailable:
+            yield None  # the feed has not begun yet: looking now and then must do
+            return
+        try:
+            yield events
+        finally:
+            context.__exit__(None, None, None)
+
+    async def _tick(self, events: Subscription | None, seconds: float) -> None:
+        if events is None:
+            await asyncio.sleep(seconds)
+            return
+        try:
+            await events.next(seconds)
+        except StreamEnded:
+            raise Unavailable("the registry is stopping; pull again in a moment") from None
+
+
+async def _first(work: Awaitable[None], gone: "asyncio.Future[None]") -> None:
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientGone
+        task.result()
+    finally:
+        task.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
