@@ -10,7 +10,7 @@ from condarium.database import leases, outbox
 from condarium.database.tables import Build, Environment, LockPlatform, LockRow
 from condarium.domain.build import FINAL, Status, may_move
 from condarium.domain.lock import Lock
-from condarium.errors import Conflict, NotFound
+from condarium.errors import Conflict, InvalidInput, NotFound
 from condarium.events import BuildCanceled, BuildEvent, BuildQueued
 
 E = TypeVar("E", bound=BuildEvent)
@@ -137,6 +137,13 @@ def retry(session: Session, build: Build, *, actor: str, source: str = "api") ->
     build.attempts_before = build.attempt
     build.cancel_requested_at = build.ended_on = build.not_before = build.status_info = build.reason = None
     outbox.add(session, event(session, build, BuildQueued, actor=actor), source=source)
+
+
+def delete(session: Session, build: Build) -> None:
+    """Soft delete of a build that nothing points to; raises InvalidInput, in conda-store's words, before its end."""
+    if build.status not in (Status.COMPLETED, Status.FAILED):
+        raise InvalidInput("cannot delete build since not finished building")
+    build.deleted_on = session.execute(select(func.clock_timestamp())).scalar_one()
 
 
 def queue_depth(session: Session) -> int:

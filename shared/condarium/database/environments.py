@@ -73,6 +73,13 @@ def roll_back(session: Session, environment: Environment, build: Build, *, actor
     _set_current(session, environment, build, actor=actor, source=source)
 
 
+def point_nowhere(session: Session, environment: Environment, *, actor: str, source: str = "api") -> None:
+    """Takes the current build away, before it is deleted. The environment's row must be locked."""
+    environment.current_build_id = None
+    environment.updated_on = session.execute(select(func.clock_timestamp())).scalar_one()
+    _updated(session, environment, environment.generation_floor, actor=actor, source=source)
+
+
 def _set_current(session: Session, environment: Environment, build: Build, *, actor: str, source: str) -> None:
     environment.current_build_id = build.id
     environment.updated_on = session.execute(select(func.clock_timestamp())).scalar_one()

@@ -102,6 +102,32 @@ def detail(session: Session, row: Any) -> Detail:
     return Detail(row, specification, artifacts(session, row.id), locks, prefix)
 
 
+def lock_of(build_id: int, platform: str = "") -> Any:
+    """The id of one lock of a build, as a subquery: of the platform asked for, else the linked one, else linux-64."""
+    query = select(LockPlatform.lock_id).where(LockPlatform.build_id == build_id)
+    if platform:
+        return query.where(LockPlatform.platform == platform).scalar_subquery()
+    linked = (
+        select(Prefix.lock_hash).join(Build, Build.prefix_id == Prefix.id).where(Build.id == build_id).scalar_subquery()
+    )
+    return (
+        query.join(LockRow, LockRow.id == LockPlatform.lock_id)
+        .order_by(
+            LockRow.sha256.is_not_distinct_from(linked).desc(),
+            (LockPlatform.platform == "linux-64").desc(),
+            LockPlatform.platform,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def lock_hash(session: Session, build_id: int, platform: str = "") -> str | None:
+    """The hash of that lock; None before the build is solved."""
+    query = select(LockRow.sha256).where(LockRow.id == lock_of(build_id, platform))
+    return session.execute(query).scalar_one_or_none()
+
+
 def artifacts(session: Session, build_id: int) -> Sequence[BuildArtifact]:
     """All artifacts that were asked for of a build, whatever became of them."""
     query = select(BuildArtifact).where(BuildArtifact.build_id == build_id).order_by(BuildArtifact.id)
@@ -118,6 +144,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
             Build.status,
             Build.status_info,
             Build.reason,
+            Build.attempt,
             Build.size,
             Build.scheduled_on,
             Build.started_on,

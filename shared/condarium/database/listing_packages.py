@@ -7,7 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from condarium.database.listing import Page, Paging, read
-from condarium.database.tables import Build, LockPackage, LockPlatform, LockRow, Prefix
+from condarium.database.listing_builds import lock_of
+from condarium.database.tables import LockPackage
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def page(session: Session, build_id: int, wanted: PackageFilter, *, paging: Pagi
         LockPackage.channel,
         LockPackage.license,
         LockPackage.size,
-    ).where(LockPackage.lock_id == _lock(build_id, wanted.platform))
+    ).where(LockPackage.lock_id == lock_of(build_id, wanted.platform))
     if wanted.search and wanted.exact:
         query = query.where(LockPackage.name == wanted.search)
     elif wanted.search:
@@ -40,22 +41,3 @@ def page(session: Session, build_id: int, wanted: PackageFilter, *, paging: Pagi
         query = query.where(LockPackage.build.contains(wanted.build, autoescape=True))
     order = {"channel": LockPackage.channel, "name": LockPackage.name}
     return read(session, query, paging=paging, order=order, default=("channel", "name"), last=LockPackage.id)
-
-
-def _lock(build_id: int, platform: str) -> Any:
-    query = select(LockPlatform.lock_id).where(LockPlatform.build_id == build_id)
-    if platform:
-        return query.where(LockPlatform.platform == platform).scalar_subquery()
-    linked = (
-        select(Prefix.lock_hash).join(Build, Build.prefix_id == Prefix.id).where(Build.id == build_id).scalar_subquery()
-    )
-    return (
-        query.join(LockRow, LockRow.id == LockPlatform.lock_id)
-        .order_by(
-            LockRow.sha256.is_not_distinct_from(linked).desc(),
-            (LockPlatform.platform == "linux-64").desc(),
-            LockPlatform.platform,
-        )
-        .limit(1)
-        .scalar_subquery()
-    )

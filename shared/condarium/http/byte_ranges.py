@@ -96,7 +96,7 @@ def reply(
             (start, end), status = chosen, 206
             headers["content-range"] = f"bytes {start}-{end - 1}/{content.size}"
     headers["content-length"] = str(end - start)
-    return Stream(_chunks(storage, content.pieces(start, end)), status_code=status, headers=headers)
+    return Stream(chunks(storage, content.pieces(start, end)), status_code=status, headers=headers)
 
 
 def _matches(header: str | None, etag: str) -> bool:
@@ -120,7 +120,8 @@ def _readers() -> anyio.CapacityLimiter:
     return _limiter
 
 
-async def _chunks(storage: Storage, pieces: Iterable[Piece]) -> AsyncGenerator[bytes, None]:
+async def chunks(storage: Storage, pieces: Iterable[Piece]) -> AsyncGenerator[bytes, None]:
+    """The bytes of the pieces, read in threads."""
     reading = _read(storage, pieces)
     try:
         while chunk := await to_thread.run_sync(lambda: next(reading, b""), limiter=_readers()):

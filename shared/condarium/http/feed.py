@@ -109,7 +109,7 @@ class Feed:
 
     @contextmanager
     def log_of(self, build_id: int) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the build may have got log chunks; whoever waits clears it first."""
+        """An event that is set whenever the build may have got log chunks or events; whoever waits clears it first."""
         event = asyncio.Event()
         self._followers[build_id].add(event)
         try:
@@ -130,6 +130,8 @@ class Feed:
                 self._position = await run_in_threadpool(self._last)
             while events := await run_in_threadpool(self._read, self._position):
                 for event in events:
+                    if event.build_id is not None:
+                        self._wake(event.build_id)
                     for subscription in list(self._subscriptions):
                         subscription.offer(event)
                 self._position = events[-1].seq

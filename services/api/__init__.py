@@ -1,0 +1,13 @@
+"""The gateway: conda-store's REST contract, events as SSE, downloads, the first-steps page. It decides nothing.
+
+Wakes on: HTTP; Postgres's notifications, for event streams and waiting downloads.
+Emits:    `build.queued`, `build.canceled`, `environment.updated`, `environment.deleted`, `artifact.requested`.
+Reads:    everything that is shown; storage for downloads.
+Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (current build, description, deleted),
+          requests for artifacts.
+
+Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
+`bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
+routes of one subject each: `status`, `environments`, `specifications`, `builds`, `artifacts`, `downloads` (what
+/storage serves), `streams` (SSE), `pages` (HTML).
+"""

@@ -1,0 +1,70 @@
+"""Wiring of the gateway."""
+
+import os
+import sys
+import time
+
+from condarium import config, log
+from condarium.database import Database, check_schema
+from condarium.errors import CondariumError, Unavailable
+from condarium.http.feed import Feed
+from condarium.http.server import serve
+from condarium.messaging import broker
+from condarium.messaging.relay import Relay
+from condarium.storage import open_storage
+from services.api.config import Settings
+from services.api.endpoint import Gateway
+from services.api.service import application
+
+#: how long a start waits for Postgres
+DATABASE_SECONDS = 60.0
+
+logger = log.get("services.api")
+
+
+def main() -> int:
+    try:
+        settings = config.load(Settings, os.environ)
+        log.configure("api", settings.log_level)
+        database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-api")
+        wait_for(database)
+        check_schema(settings.database_url)
+        storage = open_storage(settings.storage_url)
+        storage.prepare()
+    except CondariumError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    feed, relay = Feed(database), Relay(database, settings.amqp_url)
+    checks = {
+        "database": database.ping,
+        "broker": lambda: broker.ping(settings.amqp_url),
+        "storage": storage.check,
+    }
+    gateway = Gateway(settings, database, storage, feed, checks)
+    relay.start()
+    try:
+        serve(application(gateway), host=settings.bind, port=settings.api_port, on_stop=feed.close)
+    except OSError as error:
+        sys.stderr.write(f"CONDARIUM_API_PORT: cannot listen on {settings.bind}:{settings.api_port}: {error}\n")
+        return 2
+    finally:
+        relay.stop()
+        database.close()
+    return 0
+
+
+def wait_for(database: Database) -> None:
+    """Raises Unavailable when Postgres does not answer in time."""
+    until = time.monotonic() + DATABASE_SECONDS
+    while True:
+        try:
+            return database.ping()
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            logger.info("waiting for the database")
+            time.sleep(0.5)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,211 @@
+"""What is made of a build, for download: at once, after a wait, or the reason why not."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from condarium.database import listing_builds
+from condarium.domain.artifact import ArtifactState, ArtifactType
+from condarium.domain.naming import encode_oci, encode_tag
+from condarium.errors import Conflict, InvalidInput, NotFound
+from condarium.http.feed import StreamEnded
+from condarium.work.demand import Answer
+from services.api import downloads, handlers, wire
+from services.api.bodies import ArtifactQuery, Model
+from services.api.endpoint import Ack, Call, Gateway, Slow, quick, slow
+
+BUILD = "/api/v1/build/{build_id}/"
+ENVIRONMENT = "/api/v1/environment/{namespace}/{environment_name}/"
+#: how often a waiting download looks by itself; events wake it at once
+LOOK_SECONDS = 2.0
+
+#: `?format=` of /lockfile/; nothing is conda-lock as JSON, what conda-store's clients read
+LOCKFILES = {
+    "": ArtifactType.LOCKFILE,
+    "json": ArtifactType.LOCKFILE,
+    "conda-lock": ArtifactType.CONDA_LOCK,
+    "explicit": ArtifactType.EXPLICIT,
+    "pixi": ArtifactType.RATTLER_LOCK,
+    "rattler": ArtifactType.RATTLER_LOCK,
+    "environment": ArtifactType.YAML,
+}
+#: `?format=` of /archive/
+ARCHIVES = {
+    "": ArtifactType.CONDA_PACK,
+    "gz": ArtifactType.CONDA_PACK,
+    "tar.gz": ArtifactType.CONDA_PACK,
+    "zst": ArtifactType.CONDA_PACK_ZST,
+    "tar.zst": ArtifactType.CONDA_PACK_ZST,
+}
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    def download(path: str, kind: ArtifactType) -> Route:
+        return slow(gateway, path, of_build(lambda call: kind), query=ArtifactQuery)
+
+    lockfile = ArtifactType.LOCKFILE
+    return [
+        quick(gateway, f"{BUILD}artifact/", list_artifacts),
+        quick(gateway, f"{BUILD}artifact/{{artifact_type}}/", request_artifact, method="POST"),
+        slow(gateway, f"{BUILD}artifact/{{artifact_type}}/", of_build(_named), query=ArtifactQuery),
+        slow(gateway, f"{BUILD}logs/", show_log, query=ArtifactQuery),
+        download(f"{BUILD}yaml/", ArtifactType.YAML),
+        slow(gateway, f"{BUILD}lockfile/", of_build(_lockfile_format), query=ArtifactQuery),
+        slow(gateway, f"{BUILD}archive/", of_build(_archive_format), query=ArtifactQuery),
+        *(download(f"{BUILD}{name}", lockfile) for name in ("conda-lock.yml", "conda-lock.yaml")),
+        download(f"{BUILD}archive.tar.gz", ArtifactType.CONDA_PACK),
+        download(f"{BUILD}archive.tar.zst", ArtifactType.CONDA_PACK_ZST),
+        quick(gateway, f"{BUILD}docker/", show_image_name, deprecated=True),
+        quick(gateway, f"{BUILD}installer/", show_installer),
+        *(
+            slow(gateway, f"{ENVIRONMENT}{name}", of_environment, query=ArtifactQuery)
+            for name in ("lockfile/", "conda-lock.yml", "conda-lock.yaml")
+        ),
+    ]
+
+
+def list_artifacts(session: Session, call: Call[Model, Any]) -> Any:
+    row = handlers.find_build(session, call.caller, call.number("build_id"))
+    return [wire.artifact(item) for item in listing_builds.artifacts(session, row.id)]
+
+
+def request_artifact(session: Session, call: Call[Model, Any]) -> Any:
+    build_id, kind = call.number("build_id"), _named(call)
+    answer = handlers.request_artifact(session, call.caller, build_id, kind)
+    return Ack(f"{kind} of build {build_id}: {answer.state}")
+
+
+def _named(call: Call[Any, Any]) -> ArtifactType:
+    """By its type, or the word of its own route: `artifact/CONDA_PACK/`."""
+    word = call.text("artifact_type")
+    if word.upper() not in set(ArtifactType):
+        raise NotFound(f"there is no artifact {word[:80]!r}; there are {', '.join(ArtifactType)}")
+    return ArtifactType(word.upper())
+
+
+def _lockfile_format(call: Call[ArtifactQuery, Any]) -> ArtifactType:
+    return _format(call, LOCKFILES)
+
+
+def _archive_format(call: Call[ArtifactQuery, Any]) -> ArtifactType:
+    return _format(call, ARCHIVES)
+
+
+def _format(call: Call[ArtifactQuery, Any], known: dict[str, ArtifactType]) -> ArtifactType:
+    if call.query.format not in known:
+        allowed = ", ".join(name for name in known if name)
+        raise InvalidInput(f"format={call.query.format[:80]!r} is not known; allowed are {allowed}")
+    return known[call.query.format]
+
+
+def of_build(kind: Callable[[Call[Any, Any]], ArtifactType]) -> Slow:
+    """Redirects to the bytes of an artifact of `/build/{build_id}/`."""
+
+    async def download(call: Call[ArtifactQuery, Any]) -> Response:
+        return await deliver(call, call.number("build_id"), kind(call))
+
+    return download
+
+
+async def of_environment(call: Call[ArtifactQuery, Any]) -> Response:
+    """Redirects to the lockfile of the environment's current build."""
+    namespace, name = call.text("namespace"), call.text("environment_name")
+    build_id = await call.within(lambda session: handlers.current_build(session, call.caller, namespace, name))
+    return await deliver(call, build_id, ArtifactType.LOCKFILE)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A build, an artifact of it as it stands, and the hash of the lock that tarballs are made of."""
+
+    build: Any
+    answer: Answer
+    lock_hash: str | None
+
+
+async def deliver(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactType) -> Response:
+    """307 to the bytes. Waits for them up to `?wait=` seconds, holding neither thread nor connection.
+
+    Raises NotFound while they are not made, Conflict with the reason when they could not be made.
+    """
+    found = await ready(call, build_id, kind)
+    return RedirectResponse(downloads.link(call, found.build, kind, found.answer, found.lock_hash), 307)
+
+
+async def ready(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactType) -> Found:
+    until = time.monotonic() + call.query.wait
+    found = await _look(call, build_id, kind)
+    if call.query.wait and not _settled(build_id, kind, found):
+        with call.gateway.feed.events(lambda event: event.build_id == build_id) as news:
+            while not _settled(build_id, kind, found):
+                # What happened between the look and the subscription is seen by looking once more.
+                found = await _look(call, build_id, kind)
+                left = until - time.monotonic()
+                if left <= 0 or _settled(build_id, kind, found):
+                    break
+                try:
+                    await news.next(min(left, LOOK_SECONDS))
+                except StreamEnded:
+                    break
+    if not _settled(build_id, kind, found):
+        raise NotFound(
+            f"build {build_id} has no {kind} yet ({_stand(found)}); ask again, or wait for it with ?wait=SECONDS"
+        )
+    return found
+
+
+async def _look(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactType) -> Found:
+    def look(session: Session) -> Found:
+        row, answer = handlers.demand_artifact(session, call.caller, build_id, kind)
+        lock_hash = listing_builds.lock_hash(session, row.id, call.query.platform)
+        return Found(row, answer, lock_hash)
+
+    return await call.within(look)
+
+
+def _settled(build_id: int, kind: ArtifactType, found: Found) -> bool:
+    """Whether it is there. Raises Conflict when it will not be."""
+    if found.answer.state == ArtifactState.READY:
+        return True
+    if found.answer.state == ArtifactState.FAILED:
+        raise Conflict(
+            f"the {kind} of build {build_id} could not be made: {found.answer.reason}; "
+            f"POST /api/v1/build/{build_id}/artifact/{kind}/ tries again"
+        )
+    return False
+
+
+def _stand(found: Found) -> str:
+    if found.answer.reason:
+        return found.answer.reason
+    return f"the build is {found.build.status}" if found.lock_hash is None else f"it is {found.answer.state}"
+
+
+async def show_log(call: Call[ArtifactQuery, Any]) -> Response:
+    """307 to the whole log once it is joined; until then what there is, as text."""
+    build_id = call.number("build_id")
+    row, answer, text = await call.within(lambda session: handlers.read_log(session, call.caller, build_id))
+    if answer is not None:
+        return RedirectResponse(downloads.link(call, row, ArtifactType.LOGS, answer, None), 307)
+    return PlainTextResponse(text, headers={"cache-control": "no-store"})
+
+
+def show_image_name(session: Session, call: Call[Model, Any]) -> Response:
+    row = handlers.find_build(session, call.caller, call.number("build_id"))
+    items = listing_builds.artifacts(session, row.id)
+    if not any(item.artifact_type == ArtifactType.DOCKER_MANIFEST and item.state == "READY" for item in items):
+        raise InvalidInput(f"Build {row.id} doesn't have a docker manifest")
+    repository = f"{encode_oci(row.namespace)}/{encode_oci(row.environment)}"
+    # A key too long for a tag still has its generation.
+    tag = encode_tag(row.key) or f"g{row.generation}"
+    return PlainTextResponse(f"{call.gateway.settings.registry_external}/{repository}:{tag}")
+
+
+def show_installer(session: Session, call: Call[Model, Any]) -> Response:
+    row = handlers.find_build(session, call.caller, call.number("build_id"))
+    raise InvalidInput(f"Build {row.id} doesn't have an installer")

@@ -1,0 +1,153 @@
+"""What queries and bodies may hold. Faults come out in FastAPI's form, which conda-store's clients know."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from condarium.database.listing import Paging
+from condarium.database.listing_builds import BuildFilter
+from condarium.database.listing_environments import EnvironmentFilter
+from condarium.database.listing_packages import PackageFilter
+from condarium.domain.build import Status
+
+MAX_PAGE_SIZE = 100
+#: what fits a bigint, and any offset computed from it
+MAX_NUMBER = 2**53
+
+
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("string_nul", "String should not hold the character U+0000")
+    return value
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+#: `?key=` is the same as no key
+Number = Annotated[int | None, BeforeValidator(_empty_is_none), Field(ge=0, le=MAX_NUMBER)]
+StatusWord = Annotated[Status | None, BeforeValidator(_empty_is_none)]
+
+
+class Model(BaseModel):
+    """Names that it does not know are ignored, as conda-store does."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PagingQuery(Model):
+    page: int = Field(1, ge=1, le=MAX_NUMBER // MAX_PAGE_SIZE)
+    size: int | None = Field(None, ge=1)
+    order: Text = "asc"
+    sort_by: tuple[Text, ...] = ()
+
+    def paging(self, *, all_by_default: bool = False) -> Paging:
+        """`size` is capped. With `all_by_default` everything is one page unless page or size are named."""
+        if all_by_default and not self.model_fields_set & {"page", "size"}:
+            size = None
+        else:
+            size = min(self.size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
+        return Paging(page=self.page, size=size, sort=self.sort_by, descending=self.order == "desc")
+
+
+class _EnvironmentQuery(Model):
+    search: Text = ""
+    namespace: Text = ""
+    name: Text = ""
+    status: StatusWord = None
+    artifact: tuple[Text, ...] = ()
+    packages: tuple[Text, ...] = ()
+    jwt: Text = ""
+
+    def wanted(self) -> EnvironmentFilter:
+        return EnvironmentFilter(
+            search=self.search,
+            namespace=self.namespace,
+            name=self.name,
+            status=self.status or "",
+            artifacts=tuple(filter(None, self.artifact)),
+            packages=tuple(filter(None, self.packages)),
+        )
+
+
+class EnvironmentsQuery(_EnvironmentQuery, PagingQuery):
+    pass
+
+
+class EnvironmentsV2Query(_EnvironmentQuery):
+    limit: int = Field(MAX_PAGE_SIZE, ge=1, le=MAX_NUMBER)
+    order: Annotated[str, Field(pattern="^(asc|desc)$")] = "asc"
+    sort_by: tuple[Text, ...] = ()
+    cursor: Text = ""
+
+    @property
+    def sort(self) -> tuple[str, ...]:
+        """Repeated or one comma list."""
+        names = (name.strip() for entry in self.sort_by for name in entry.split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
+
+
+class BuildsQuery(PagingQuery):
+    status: StatusWord = None
+    environment_id: Number = None
+    namespace: Text = ""
+    name: Text = ""
+    artifact: tuple[Text, ...] = ()
+    packages: tuple[Text, ...] = ()
+
+    def wanted(self) -> BuildFilter:
+        return BuildFilter(
+            status=self.status or "",
+            environment_id=self.environment_id,
+            namespace=self.namespace,
+            name=self.name,
+            artifacts=tuple(filter(None, self.artifact)),
+            packages=tuple(filter(None, self.packages)),
+        )
+
+
+class PackagesQuery(PagingQuery):
+    """Any value of `exact` but an empty one switches it on, as conda-store does."""
+
+    search: Text = ""
+    exact: Text = ""
+    build: Text = ""
+    platform: Text = ""
+
+    def wanted(self) -> PackageFilter:
+        exact = self.exact.lower() not in ("", "0", "false")
+        return PackageFilter(search=self.search, exact=exact, build=self.build, platform=self.platform)
+
+
+class ArtifactQuery(Model):
+    """`wait` is in seconds; `format` chooses among the forms of an artifact."""
+
+    wait: float = Field(0, ge=0, le=600, allow_inf_nan=False)
+    format: Text = ""
+    platform: Text = ""
+
+
+class EventsQuery(Model):
+    """`type` is an event name or a pattern with `*`, repeated or one comma list; `after` a position."""
+
+    namespace: Text = ""
+    environment: Text = ""
+    build: Number = None
+    type: tuple[Text, ...] = ()
+    after: Number = None
+
+
+class SpecificationBody(Model):
+    specification: Text = ""
+    namespace: Text | None = None
+    is_lockfile: bool | None = False
+    environment_name: Text | None = ""
+    environment_description: Text | None = ""
+
+
+class EnvironmentBody(Model):
+    build_id: int | None = None
+    description: Text | None = None

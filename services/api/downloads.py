@@ -1,0 +1,100 @@
+"""Addresses of bytes that are good for a minute, and the route behind them where storage has none of its own."""
+
+import time
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from condarium.database import archives
+from condarium.database.archives import Codec
+from condarium.domain.access import Action
+from condarium.domain.archive import MemberList, StoredMember
+from condarium.domain.artifact import ArtifactType
+from condarium.errors import NotFound
+from condarium.http import byte_ranges
+from condarium.http.byte_ranges import Content, Piece
+from condarium.storage import blob_key, check_key, signing
+from condarium.work.demand import Answer
+from services.api.bodies import Model
+from services.api.endpoint import Call, Gateway, slow
+
+LINK_SECONDS = 60
+#: below /storage: tarballs that are put together while they are sent, by the hash of their lock
+TARBALLS = "archive/"
+
+SUFFIXES = {
+    ArtifactType.LOCKFILE: "conda-lock.json",
+    ArtifactType.CONDA_LOCK: "conda-lock.yml",
+    ArtifactType.YAML: "environment.yml",
+    ArtifactType.EXPLICIT: "explicit.txt",
+    ArtifactType.RATTLER_LOCK: "pixi.lock",
+    ArtifactType.LOGS: "log.txt",
+    ArtifactType.CONDA_PACK: "tar.gz",
+    ArtifactType.CONDA_PACK_ZST: "tar.zst",
+}
+CODECS: dict[ArtifactType, Codec] = {ArtifactType.CONDA_PACK: "gz", ArtifactType.CONDA_PACK_ZST: "zst"}
+#: browsers show text and JSON, and save the rest
+MEDIA_TYPES = {".json": "application/json", ".gz": "application/gzip", ".zst": "application/zstd"}
+TEXT = "text/plain; charset=utf-8"
+
+
+def routes(gateway: Gateway) -> list[Route]:
+    return [slow(gateway, "/storage/{key:path}", serve)]
+
+
+def link(call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, lock_hash: str | None) -> str:
+    """Where the bytes of a ready artifact are for the next minute. Raises NotFound for what has no bytes (an image)."""
+    filename = f"{build.environment}-{build.generation}.{SUFFIXES.get(kind, 'bin')}"
+    storage = call.gateway.storage
+    if kind in CODECS and lock_hash is not None:
+        path = f"/storage/{TARBALLS}{lock_hash}.tar.{CODECS[kind]}"
+    elif answer.key is not None:
+        external = storage.url(
+            answer.key, expires_seconds=LINK_SECONDS, filename=filename, content_type=media_type(filename)
+        )
+        if external is not None:
+            return external
+        path = f"/storage/{answer.key}"
+    else:
+        raise NotFound(f"the {kind} of build {build.id} is no file; see /api/v1/build/{build.id}/docker/")
+    secret = call.gateway.settings.secret.encode()
+    return call.link(f"{path}?{signing.sign(path, secret, int(time.time()) + LINK_SECONDS, filename)}")
+
+
+def media_type(filename: str) -> str:
+    return next((kind for suffix, kind in MEDIA_TYPES.items() if filename.endswith(suffix)), TEXT)
+
+
+async def serve(call: Call[Model, Any]) -> Response:
+    """Streams what is stored to whoever has a link of ours, and to those who operate the system."""
+    key = call.text("key")
+    parameters = dict(call.request.query_params)
+    filename: str | None = None
+    if "signature" in parameters:
+        filename = signing.verify(f"/storage/{key}", parameters, call.gateway.settings.secret.encode(), time.time())
+    else:
+        call.caller.require(Action.OPERATE)
+    check_key(key)
+    content = await _tarball(call, key) if key.startswith(TARBALLS) else await _stored(call, key)
+    kind = media_type(filename or key)
+    saved = filename if kind not in (TEXT, MEDIA_TYPES[".json"]) else None
+    return byte_ranges.reply(call.request, call.gateway.storage, content, media_type=kind, filename=saved)
+
+
+async def _stored(call: Call[Model, Any], key: str) -> Content:
+    return await call.aside(lambda: byte_ranges.stored(call.gateway.storage, key))
+
+
+async def _tarball(call: Call[Model, Any], key: str) -> Content:
+    lock_hash, _, codec = key.removeprefix(TARBALLS).partition(".tar.")
+    known = next((each for each in CODECS.values() if each == codec), None)
+    found = await call.within(lambda session: archives.find(session, lock_hash, known)) if known else None
+    if found is None:
+        raise NotFound("there is nothing at this address")
+    members = MemberList(tuple(StoredMember(digest, size) for digest, size in found.parts))
+
+    def pieces(start: int, end: int) -> list[Piece]:
+        return [Piece(blob_key(part.digest), part.start, part.end) for part in members.slices(start, end)]
+
+    return Content(members.size, members.identity, pieces)

@@ -1,0 +1,213 @@
+"""Makes a Starlette route of a plain function.
+
+A *quick* function gets a session and the call, runs in a thread, in one transaction, and answers with data. A *slow*
+one is a coroutine that gets the call alone, runs in the loop, may wait for long, and asks the database with
+`call.within`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import anyio
+from anyio import to_thread
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+from sqlalchemy.orm import Session
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from condarium.database import Database
+from condarium.database.listing import Page
+from condarium.http.caller import Authenticator, Caller
+from condarium.http.faults import Unprocessable
+from condarium.http.feed import Feed
+from condarium.http.json_reply import JsonReply
+from condarium.http.operating import Check
+from condarium.http.requests import read_body
+from condarium.storage import Storage
+from services.api.bodies import Model
+from services.api.config import Settings
+
+Q = TypeVar("Q", bound=Model)
+B = TypeVar("B", bound=Model)
+T = TypeVar("T")
+
+#: of a value that is echoed in a validation error
+LONGEST_ECHO = 200
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """What the process is made of, wired in `__main__`."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    feed: Feed
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Requests wait here rather than in threads: there are never more of these than connections.
+        object.__setattr__(self, "limiter", anyio.CapacityLimiter(self.settings.database_pool_size))
+        object.__setattr__(
+            self, "authenticator", Authenticator(self.settings.admin_token, self.settings.default_namespace)
+        )
+
+    limiter: anyio.CapacityLimiter = field(init=False)
+    authenticator: Authenticator = field(init=False)
+
+
+@dataclass(frozen=True)
+class Call(Generic[Q, B]):
+    """One request, checked: `query` and `body` are what the route declared."""
+
+    gateway: Gateway
+    caller: Caller
+    request: Request
+    query: Q
+    body: B
+
+    def text(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    def number(self, name: str) -> int:
+        """A part of the path that is a number. Raises Unprocessable."""
+        return _validated(_NUMBER, self.text(name), ("path", name))
+
+    def link(self, path: str) -> str:
+        """A path of ours as this client reaches it, prefix included."""
+        return f"{self.request.scope.get('root_path', '')}{path}"
+
+    async def within(self, ask: Callable[[Session], T]) -> T:
+        """`ask` in a transaction, in a thread."""
+
+        def run() -> T:
+            with self.gateway.database.transaction() as session:
+                return ask(session)
+
+        return await self.aside(run)
+
+    async def aside(self, ask: Callable[[], T]) -> T:
+        """What blocks, in a thread."""
+        return await to_thread.run_sync(ask, limiter=self.gateway.limiter)
+
+
+_NUMBER = TypeAdapter(int)
+
+Quick = Callable[[Session, Call[Any, Any]], Any]
+Slow = Callable[[Call[Any, Any]], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Ack:
+    """Done; there is nothing to show."""
+
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """Data with a message."""
+
+    data: Any
+    message: str | None = None
+
+
+def quick(
+    gateway: Gateway,
+    path: str,
+    function: Quick,
+    *,
+    method: str = "GET",
+    query: type[Model] = Model,
+    body: type[Model] | None = None,
+    deprecated: bool = False,
+) -> Route:
+    """A route whose function runs in one transaction."""
+
+    async def endpoint(request: Request) -> Response:
+        call = await _call(gateway, request, query, body)
+        reply = enveloped(await call.within(lambda session: function(session, call)))
+        if deprecated:
+            reply.headers.update({"deprecation": "True", "sunset": "Mon, 17 Mar 2025 00:00:00 UTC"})
+        return reply
+
+    return Route(path, endpoint, methods=[method], name=function.__name__)
+
+
+def slow(gateway: Gateway, path: str, function: Slow, *, query: type[Model] = Model) -> Route:
+    """A route that may wait or stream."""
+
+    async def endpoint(request: Request) -> Response:
+        return await function(await _call(gateway, request, query, None))
+
+    return Route(path, endpoint, methods=["GET"], name=getattr(function, "__name__", "slow"))
+
+
+async def _call(gateway: Gateway, request: Request, query: type[Model], body: type[Model] | None) -> Call[Any, Any]:
+    caller = gateway.authenticator.caller(request)
+    request.state.principal = caller.name
+    # Postgres text holds no NUL; nothing that has one in its name can exist.
+    for name, value in request.path_params.items():
+        if isinstance(value, str) and "\0" in value:
+            raise Unprocessable([_fault("string_nul", ("path", name), "String should not hold U+0000", value)])
+    asked = _validated(TypeAdapter(query), _query_values(query, request.query_params), ("query",))
+    content = await _body(gateway, request, body) if body is not None else None
+    return Call(gateway, caller, request, asked, content)
+
+
+def _query_values(model: type[BaseModel], params: QueryParams) -> dict[str, Any]:
+    """The last value of each name, or all of them where the model has a tuple."""
+    values: dict[str, Any] = {}
+    for name, item in model.model_fields.items():
+        if name in params:
+            many = getattr(item.annotation, "__origin__", None) is tuple
+            values[name] = params.getlist(name) if many else params.getlist(name)[-1]
+    return values
+
+
+async def _body(gateway: Gateway, request: Request, model: type[Model]) -> Model:
+    raw = await read_body(request, gateway.settings.api_max_body_bytes)
+    if not raw:
+        raise Unprocessable([_fault("missing", ("body",), "Field required", None)])
+    try:
+        content = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        fault = _fault("json_invalid", ("body",), "JSON decode error", {})
+        raise Unprocessable([{**fault, "ctx": {"error": str(error)}}]) from None
+    return _validated(TypeAdapter(model), content, ("body",), from_attributes=True)
+
+
+def _validated(adapter: TypeAdapter[T], value: Any, where: tuple[str, ...], *, from_attributes: bool = False) -> T:
+    try:
+        return adapter.validate_python(value, from_attributes=from_attributes)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False)
+        raise Unprocessable(
+            [_fault(each["type"], (*where, *each["loc"]), each["msg"], each["input"]) for each in faults]
+        ) from None
+
+
+def _fault(kind: str, where: tuple[Any, ...], message: str, found: Any) -> dict[str, Any]:
+    shown = f"{found[:LONGEST_ECHO]}..." if isinstance(found, str) and len(found) > LONGEST_ECHO else found
+    return {"type": kind, "loc": list(where), "msg": message, "input": shown}
+
+
+def enveloped(answer: Any) -> Response:
+    """conda-store's envelopes; a Response passes as it is."""
+    match answer:
+        case Response():
+            return answer
+        case Ack(message):
+            return JsonReply({"status": "ok", "message": message})
+        case Done(data, message):
+            return JsonReply({"status": "ok", "data": data, "message": message})
+        case Page(rows, page, size, count):
+            content = {"status": "ok", "data": rows, "message": None, "page": page, "size": size, "count": count}
+            return JsonReply(content)
+        case _:
+            return JsonReply({"status": "ok", "data": answer, "message": None})

@@ -1,0 +1,67 @@
+"""The gateway's edge: the table of routes, and what every request passes through."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from condarium.errors import CondariumError
+from condarium.http import faults, operating
+from condarium.http.requests import AccessLog
+from services.api import artifacts, builds, downloads, environments, pages, specifications, status, streams
+from services.api.addresses import Addresses
+from services.api.endpoint import Gateway
+
+
+def application(gateway: Gateway) -> Starlette:
+    """The ASGI application; its lifespan runs the feed of events."""
+    routes = [
+        *operating.routes(gateway.checks),
+        *(route for subject in SUBJECTS for route in subject.routes(gateway)),
+    ]
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        feed = asyncio.create_task(gateway.feed.run(), name="feed")
+        yield
+        gateway.feed.close()
+        feed.cancel()
+        with suppress(asyncio.CancelledError):
+            await feed
+
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=_middleware(gateway, routes),
+        exception_handlers={
+            CondariumError: faults.on_condarium_error,
+            faults.Unprocessable: faults.on_unprocessable,
+            HTTPException: faults.on_http_exception,
+        },
+    )
+
+
+SUBJECTS = (pages, status, environments, specifications, builds, artifacts, downloads, streams)
+
+
+def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:
+    """Outermost first."""
+    slashless = [route.path_regex for route in routes if not route.path.endswith("/")]
+    return [
+        Middleware(AccessLog),
+        # Any origin is echoed, as conda-store does: the cookie is SameSite=strict.
+        Middleware(
+            CORSMiddleware,
+            allow_origin_regex=".*",
+            allow_credentials=True,
+            allow_methods=["*"],
+            allow_headers=["*"],
+        ),
+        Middleware(faults.Surprises),
+        Middleware(Addresses, prefix=gateway.settings.api_url_prefix, slashless=slashless),
+    ]
