@@ -162,6 +162,7 @@ def malformed_as_input_fault(filename: str) -> Iterator[None]:
         zipfile.BadZipFile,
         zstandard.ZstdError,
         zlib.error,
+        AttributeError,
         EOFError,
         KeyError,
         TypeError,
