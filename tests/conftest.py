@@ -1,3 +1,9 @@
 """Fixtures that every capability uses. Those of one area stand in `tests/fixtures/<area>.py` and are named here."""
 
-pytest_plugins = ["tests.fixtures.infrastructure", "tests.fixtures.s3"]
+pytest_plugins = [
+    "tests.fixtures.channel",
+    "tests.fixtures.engine",
+    "tests.fixtures.infrastructure",
+    "tests.fixtures.registry",
+    "tests.fixtures.s3",
+]
