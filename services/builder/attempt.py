@@ -34,6 +34,7 @@ class Attempt:
         self._locks: dict[str, Lock] = {}
         self._ended = threading.Event()
         self._look = threading.Event()
+        self._said = 0.0
         self._why: str | None = None
         self._child: Child | None = None
         self._mutex = threading.Lock()
@@ -102,11 +103,23 @@ class Attempt:
                 self._book.write(str(message["text"]))
             case "phase" if message["state"] == "finished":
                 self._timings[message["name"]] = round(float(message["seconds"]), 4)
+                self._book.write(f"{message['name']}: {message['seconds']:.2f} s")
+            case "progress":
+                self._say_progress(message)
             case "solved":
                 self._locks = {platform: Lock.from_json(raw) for platform, raw in message["locks"].items()}
                 self._persist(lambda: handlers.solved(self.work, self.task, self._locks))
             case _:
                 pass
+
+    def _say_progress(self, message: Message) -> None:
+        """At most one line a second, and the last."""
+        now = time.monotonic()
+        if now - self._said < 1.0 and message["done"] != message["total"]:
+            return
+        self._said = now
+        megabytes = f"{message['bytes'] / 1e6:.0f} of {message['bytes_total'] / 1e6:.0f} MB"
+        self._book.write(f"fetched {message['done']} of {message['total']} packages, {megabytes}")
 
     def _conclude(self, outcome: Message | None) -> None:
         work, task, book = self.work, self.task, self._book

@@ -59,9 +59,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Linked:
-    """What a finished child reports: `size` in bytes, `timings` in seconds per phase."""
+    """What a finished child reports: `size` in bytes, `timings` in seconds per phase.
 
-    lock_hash: str
+    `lock_hash` is None where none of the build's platforms is the store's own: then there is no prefix.
+    """
+
+    lock_hash: str | None
     size: int
     timings: Mapping[str, float]
 
@@ -157,17 +160,17 @@ def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool:
         # The environment first, as everybody who locks both does.
         environment = environments.lock_row(session, task.environment_id)
         build = builds.load_claimed(session, task.held)
-        directory = f"{task.namespace}/{prefix_name(result.lock_hash, task.name)}"
-        build.prefix_id = stores.record_prefix(
-            session,
-            store_id=work.store.id,
-            namespace_id=environment.namespace_id,
-            lock_hash=result.lock_hash,
-            name=task.name,
-            path=directory,
-            size=result.size,
-            actor=SOURCE,
-        )
+        if result.lock_hash is not None:
+            build.prefix_id = stores.record_prefix(
+                session,
+                store_id=work.store.id,
+                namespace_id=environment.namespace_id,
+                lock_hash=result.lock_hash,
+                name=task.name,
+                path=f"{task.namespace}/{prefix_name(result.lock_hash, task.name)}",
+                size=result.size,
+                actor=SOURCE,
+            )
         build.size = result.size
         build.timings = {"queue": round(task.queued_seconds, 4), **result.timings}
         build.status_info = None
