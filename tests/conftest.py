@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.channel",
     "tests.fixtures.engine",
+    "tests.fixtures.environments",
     "tests.fixtures.infrastructure",
     "tests.fixtures.registry",
     "tests.fixtures.s3",

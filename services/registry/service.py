@@ -208,9 +208,12 @@ def make_app(registry: Registry) -> Starlette:
         Route("/v2/{name:path}/tags/list", registry.tags),
         Route("/v2/{name:path}/referrers/{digest}", registry.referrers),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(AccessLog), Middleware(Surprises, render=replies.render)],
         exception_handlers={CondariumError: replies.on_condarium_error, HTTPException: replies.on_http_exception},
         lifespan=lambda _: _following(registry.feed),
     )
+    # the protocol has no two spellings of an address
+    app.router.redirect_slashes = False
+    return app
