@@ -13,6 +13,7 @@ import pytest
 
 from condarium.conda.layer import make_layer, make_top_layer
 from condarium.domain.lock import Lock, Record
+from tests.fixtures.environments import Environment
 from tests.fixtures.packages import PLACEHOLDER, Put, archive_of, lock_of, make_package
 from tests.fixtures.rattler_install import install_packages, prefix_tree, tar_tree, without_machine_traces
 
@@ -42,6 +43,17 @@ def assert_same(records: Sequence[Record], tmp_path: Path, prefix: str = "/opt/e
 
 def text(data: str, **options: str | int) -> dict[str, object]:
     return {"data": data.encode(), "placeholder": PLACEHOLDER, "file_mode": "text", **options}
+
+
+def test_a_real_environment(science: Environment, tmp_path: Path) -> None:
+    archives = [science.archives[record.sha256] for record in science.lock.conda]
+    facts = install_packages(archives, tmp_path / "prefix", as_prefix="/opt/env")
+    seen = [Record(fact) for fact in facts]
+    found = tar_tree(layers(lock_of(seen), seen, tmp_path), "opt/env")
+    expected = without_machine_traces(prefix_tree(tmp_path / "prefix"))
+    assert len(expected) > 4000
+    assert found.keys() == expected.keys()
+    assert [path for path in expected if found[path] != expected[path]] == []
 
 
 @pytest.mark.parametrize("suffix", [".conda", ".tar.bz2"])
