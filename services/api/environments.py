@@ -17,7 +17,7 @@ from condarium.domain.access import Action
 from condarium.errors import InvalidInput
 from condarium.http.json_reply import JsonReply
 from services.api import handlers, wire
-from services.api.bodies import EnvironmentBody, EnvironmentsQuery, EnvironmentsV2Query, Model
+from services.api.bodies import MAX_PAGE_SIZE, EnvironmentBody, EnvironmentsQuery, EnvironmentsV2Query, Model
 from services.api.endpoint import Ack, Call, Gateway, quick
 
 ONE = "/api/v1/environment/{namespace}/{environment_name}/"
@@ -38,7 +38,8 @@ def list_environments(session: Session, call: Call[EnvironmentsQuery, Any]) -> A
     page = listing_environments.page(
         session, call.query.wanted(), namespaces=_visible(call), paging=call.query.paging(all_by_default=True)
     )
-    return replace(page, rows=[wire.environment_v1(row) for row in page.rows])
+    size = page.size if call.query.size else max(page.size, MAX_PAGE_SIZE)
+    return replace(page, rows=[wire.environment_v1(row) for row in page.rows], size=size)
 
 
 def _visible(call: Call[Any, Any]) -> frozenset[str] | None:

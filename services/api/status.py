@@ -1,7 +1,6 @@
 """Version, permission, namespaces, usage."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +10,7 @@ from starlette.routing import Route
 from condarium.database import listing_namespaces, namespaces
 from condarium.domain.access import Action
 from condarium.http.caller import Caller
+from condarium.http.json_reply import JsonReply
 from services.api import wire
 from services.api.bodies import Model, PagingQuery
 from services.api.endpoint import Call, Gateway, quick
@@ -69,7 +69,9 @@ def show_usage(session: Session, call: Call[Model, Any]) -> Any:
 
 def list_namespaces(session: Session, call: Call[PagingQuery, Any]) -> Any:
     page = listing_namespaces.page(session, namespaces=call.caller.visible(), paging=call.query.paging())
-    return replace(page, rows=[{"id": row.id, "name": row.name} for row in page.rows])
+    rows = [{"id": row.id, "name": row.name} for row in page.rows]
+    # This one list has no `message` in conda-store.
+    return JsonReply({"status": "ok", "data": rows, "page": page.page, "size": page.size, "count": page.count})
 
 
 def show_namespace(session: Session, call: Call[Model, Any]) -> Any:
