@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from rattler import Subdir
 
+from condarium.conda import virtual
 from condarium.conda.matchspec import check
 from condarium.domain.specification import Specification, from_wire, parse
-from condarium.domain.specification_channels import PLATFORMS
+from condarium.domain.specification_channels import PLATFORMS, channel_of
 
 FULL = """\
 name: science
@@ -121,8 +122,16 @@ def test_platforms_come_from_the_caller_where_the_file_has_none() -> None:
     assert "platforms" not in read(text).to_wire()
 
 
-def test_known_platforms_are_rattlers() -> None:
+def test_platforms_are_those_that_can_be_solved_for() -> None:
+    assert set(PLATFORMS) == set(virtual.PLATFORMS)
     assert set(PLATFORMS) <= {str(subdir) for subdir in Subdir.all()}
+
+
+@pytest.mark.parametrize("subdir", [str(subdir) for subdir in Subdir.all() if str(subdir) != "unknown"])
+def test_a_subdir_is_no_part_of_a_channels_name(subdir: str) -> None:
+    assert channel_of(f"conda-forge/{subdir}::python") == "conda-forge"
+    assert channel_of(f"https://example.org/{subdir}/::python") == "https://example.org"
+    assert channel_of(f"conda-forge/label/{subdir}x.y::python") == f"conda-forge/label/{subdir}x.y"
 
 
 def test_a_directory_as_a_channel_needs_the_callers_leave(tmp_path: Path) -> None:

@@ -8,28 +8,20 @@ from condarium.domain.specification_nodes import Node, fault, list_of, text_of
 MAX_CHANNELS = 64
 MAX_CHANNEL = 2048
 
-# What conda knows; a test compares it with rattler's list.
+# What Condarium can solve for: platforms whose virtual packages have defaults (a test compares).
 PLATFORMS = (
-    "emscripten-wasm32",
-    "freebsd-64",
-    "linux-32",
     "linux-64",
     "linux-aarch64",
-    "linux-armv6l",
-    "linux-armv7l",
-    "linux-ppc64",
     "linux-ppc64le",
-    "linux-riscv32",
     "linux-riscv64",
     "linux-s390x",
     "osx-64",
     "osx-arm64",
-    "wasi-wasm32",
-    "win-32",
     "win-64",
     "win-arm64",
-    "zos-z",
 )
+# The last part of `channel/subdir::package`: platforms as conda has named them.
+_SUBDIR = re.compile(r"(?:linux|osx|win|freebsd|emscripten|wasi|zos|ios|iossimulator|android)-[a-z0-9]+\Z|noarch\Z")
 
 CREDENTIAL = (
     "found a URL with a credential in it (not shown); credentials are settings of the server: "
@@ -95,4 +87,4 @@ def channel_of(match_spec: str) -> str | None:
     else:
         return None
     parent, _, last = channel.rstrip("/").rpartition("/")
-    return parent if parent and (last in PLATFORMS or last == "noarch") else channel.rstrip("/")
+    return parent if parent and _SUBDIR.match(last) else channel.rstrip("/")
