@@ -133,16 +133,22 @@ def test_a_killed_builder_leaves_nothing_and_another_takes_over(system: System, 
         assert builds.load(session, build_id).attempt == 2
 
 
-def test_a_suspended_builder_cannot_publish_after_its_lease(system: System, database: Database) -> None:
+@pytest.mark.parametrize("with_children", [False, True])
+def test_a_suspended_builder_cannot_publish_after_its_lease(
+    system: System, database: Database, with_children: bool
+) -> None:
     first = system.start("builder")
     build_id = queue(database, LARGE)
     wait_for(lambda: staging(system), seconds=20)
-    os.kill(first.process.pid, signal.SIGSTOP)
+    frozen = [first.process.pid] + [process.pid for process in engines(system) if with_children]
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
     system.start("builder")
     wait_state(database, build_id, "COMPLETED")
     with database.transaction() as session:
         finished = builds.load(session, build_id).ended_on
-    os.kill(first.process.pid, signal.SIGCONT)
+    for pid in frozen:
+        os.kill(pid, signal.SIGCONT)
     wait_for(lambda: "the lease is lost" in first.log.read_text(), seconds=20)
     with database.transaction() as session:
         build = builds.load(session, build_id)

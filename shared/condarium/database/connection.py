@@ -10,6 +10,12 @@ from sqlalchemy.orm import Session
 from condarium.errors import Unavailable
 
 
+AWAY = "the database cannot be reached; try again in a moment"
+#: A process that is frozen inside a transaction must not hold its rows: others could never claim them.
+FROZEN_SECONDS = 10
+OPTIONS = f"-c timezone=UTC -c idle_in_transaction_session_timeout={FROZEN_SECONDS}s"
+
+
 def driver_url(url: str) -> str:
     """`postgresql://` as SQLAlchemy names psycopg 3."""
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
@@ -26,7 +32,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             pool_pre_ping=True,
-            connect_args={"application_name": application, "connect_timeout": 5, "options": "-c timezone=UTC"},
+            connect_args={"application_name": application, "connect_timeout": 5, "options": OPTIONS},
         )
 
     @contextmanager
@@ -38,8 +44,12 @@ class Database:
         try:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.TimeoutError) as error:
-            raise Unavailable("the database cannot be reached; try again in a moment") from error
+        except sqlalchemy.exc.TimeoutError as error:
+            raise Unavailable(AWAY) from error
+        except sqlalchemy.exc.DBAPIError as error:
+            if isinstance(error, sqlalchemy.exc.OperationalError) or error.connection_invalidated:
+                raise Unavailable(AWAY) from error
+            raise
 
     def listen(self) -> psycopg.Connection:
         """A direct autocommit connection, for LISTEN and session locks; the caller closes it.
@@ -49,7 +59,7 @@ class Database:
         try:
             return psycopg.connect(self.url, autocommit=True, connect_timeout=5, application_name="condarium-listen")
         except psycopg.OperationalError as error:
-            raise Unavailable("the database cannot be reached; try again in a moment") from error
+            raise Unavailable(AWAY) from error
 
     def ping(self) -> None:
         """Raises Unavailable unless the database answers."""
