@@ -43,7 +43,7 @@ def build_client(
     if table:
 
         def headers_for(host: str, path: str) -> dict[str, str] | None:
-            return next((headers for h, p, headers in table if h == host and path.startswith(p)), None)
+            return next((headers for h, p, headers in table if h == host and f"{path}/".startswith(p)), None)
 
         middlewares.append(AddHeadersMiddleware(headers_for))
     return Client(middlewares, user_agent="condarium", timeout=timeout_seconds)

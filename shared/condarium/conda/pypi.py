@@ -24,7 +24,7 @@ from condarium.errors import InputFault, WorldFault
 
 _WORLD = re.compile(
     r"Failed to fetch|Request failed|error sending request|timed out|Could not connect|dns error"
-    r"|status server error|429 Too Many|No space left|stream closed|broken pipe",
+    r"|status server error|unexpected HTML|unexpected JSON|429 Too Many|No space left|stream closed|broken pipe",
     re.IGNORECASE,
 )
 

@@ -1,0 +1,161 @@
+"""Killed at any moment, a child leaves at most its own staging and no process; what it was killed for works again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from condarium.work.child import Child
+from tests.fixtures.engine import COMMAND, PYTHONPATH, Builder, follow, python_in
+from tests.fixtures.http_directory import Served, serve_directory
+
+SPEC = {"name": "science", "dependencies": ["python", "numpy"]}
+
+
+@pytest.fixture
+def cold(builder: Builder, tmp_path: Path) -> Builder:
+    """The builder with caches of its own, empty."""
+    builder.cache = tmp_path / "store" / ".cache"
+    return builder
+
+
+def test_killed_while_linking_it_leaves_only_staging(builder: Builder) -> None:
+    builder.run(SPEC)
+    child = builder.start()
+    child.wait_ready(30)
+    job = builder.job({**SPEC, "variables": {"A": "1"}})
+    child.send(job.to_json())
+    while (message := child.receive(30)) is not None:
+        if (message.get("name"), message.get("state")) == ("link", "started"):
+            break
+    _wait_for(lambda: (job.staging / "prefix" / "lib").exists())
+    child.kill()
+    assert job.staging.is_dir()
+    assert len(list((builder.store / "default").iterdir())) == 1
+    again = builder.run({**SPEC, "variables": {"A": "1"}})
+    assert python_in(again.prefix, "import numpy; print(numpy.__name__)") == "numpy"
+
+
+def test_killed_while_fetching_the_next_one_fetches(cold: Builder, sample_channel: Path) -> None:
+    with serve_directory(sample_channel) as served:
+        cold.channels = {"mirrors": {"conda-forge": [served.url]}}
+        child = _child_hanging_in_a_download(cold, served, sample_channel)
+        child.kill()
+        served.hang_on = None
+        said = cold.run(SPEC)
+        assert python_in(said.prefix, "import numpy; print(numpy.__name__)") == "numpy"
+        # What the killed one had extracted is used, and what it had begun is gone.
+        assert [path for path in (cold.cache / "pkgs" / ".incoming").iterdir() if path.is_dir()] == []
+
+
+def test_a_slow_download_of_one_build_does_not_hold_up_another(cold: Builder, sample_channel: Path) -> None:
+    with serve_directory(sample_channel) as served:
+        cold.channels = {"mirrors": {"conda-forge": [served.url]}}
+        with _child_hanging_in_a_download(cold, served, sample_channel):
+            said = cold.run({"name": "other", "dependencies": ["tzdata"]})
+            assert said.prefix.is_dir()
+
+
+def test_two_children_on_a_cold_cache_make_two_good_prefixes(cold: Builder) -> None:
+    children = [cold.start() for _ in range(2)]
+    for child, name in zip(children, ("one", "two"), strict=True):
+        child.wait_ready(30)
+        child.send(cold.job(SPEC, name=name).to_json())
+    ends = [follow(child) for child in children]
+    for child in children:
+        child.kill()
+    for said in ends:
+        assert python_in(said.prefix, "import numpy; print(numpy.__name__)") == "numpy"
+    fetched = [line for said in ends for line in said.log.splitlines() if line.startswith("Fetched")]
+    total = sum(int(line.split()[1]) for line in fetched)
+    assert total >= len(ends[0].locks["linux-64"].conda)
+    assert list((cold.cache / "pkgs" / ".incoming").glob("*-*")) == []
+
+
+def test_two_children_with_the_same_lock_share_one_prefix(builder: Builder) -> None:
+    children = [builder.start() for _ in range(2)]
+    for child in children:
+        child.wait_ready(30)
+        child.send(builder.job(SPEC).to_json())
+    ends = [follow(child) for child in children]
+    for child in children:
+        child.kill()
+    assert ends[0].prefix == ends[1].prefix
+    assert len(list((builder.store / "default").iterdir())) == 1
+
+
+def test_it_dies_with_its_parent(builder: Builder, tmp_path: Path, sample_channel: Path) -> None:
+    """The parent is killed with -9 while the child hangs in a download; the child is gone at once."""
+    with serve_directory(sample_channel) as served:
+        builder.cache = tmp_path / "store" / ".cache"
+        builder.channels = {"mirrors": {"conda-forge": [served.url]}}
+        served.hang_on = _numpy(sample_channel)
+        job = tmp_path / "job.json"
+        job.write_text(json.dumps(builder.job(SPEC).to_json()))
+        code = (
+            "import json,os,sys,time\n"
+            "from condarium.work.child import Child\n"
+            f"child = Child({COMMAND!r}, environ=dict(os.environ))\n"
+            f"child.wait_ready(30); child.send(json.load(open({str(job)!r})))\n"
+            "print(child.pid, flush=True); time.sleep(60)\n"
+        )
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
+        parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environ, text=True)
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert served.hanging.wait(30)
+        assert _alive(pid)
+        parent.kill()
+        parent.wait()
+        parent.stdout.close()
+        _wait_for(lambda: not _alive(pid), seconds=2)
+
+
+def test_it_ends_when_its_stdin_ends(builder: Builder) -> None:
+    child = subprocess.Popen(
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH},
+        start_new_session=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert json.loads(child.stdout.readline()) == {"event": "ready"}
+    child.stdin.close()
+    assert child.wait(5) == -signal.SIGKILL
+    child.stdout.close()
+
+
+def _numpy(channel: Path) -> str:
+    return sorted((channel / "linux-64").glob("numpy-2.4*.conda"))[-1].name
+
+
+def _child_hanging_in_a_download(builder: Builder, served: Served, channel: Path) -> Child:
+    served.hang_on = _numpy(channel)
+    child = builder.start()
+    child.wait_ready(30)
+    child.send(builder.job(SPEC).to_json())
+    assert served.hanging.wait(30)
+    return child
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def _wait_for(condition: object, seconds: float = 10) -> None:
+    assert callable(condition)
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.002)
