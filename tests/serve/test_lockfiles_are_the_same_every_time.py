@@ -218,3 +218,16 @@ def test_any_text_comes_back_from_the_export(text: str) -> None:
     source = f"name: a\ndependencies: [x]\nvariables:\n  A: {quoted(text)}\n"
     if "://" not in text:
         assert parse(source, check_match_spec=lambda _: None).variables == {"A": text}
+
+
+def test_a_lock_without_wheels_and_variables_has_no_empty_sections() -> None:
+    plain = replace(LINUX, pypi=(), variables={})
+    assert "pip" not in lockfiles.explicit(plain)
+    assert set(yaml.safe_load(lockfiles.environment_yml(plain, "no"))) == {
+        "name",
+        "channels",
+        "dependencies",
+        "platforms",
+    }
+    assert yaml.safe_load(lockfiles.environment_yml(plain, "no"))["name"] == "no"
+    assert "pypi" not in lockfiles.rattler_lock([plain])

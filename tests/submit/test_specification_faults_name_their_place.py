@@ -3,8 +3,10 @@
 import time
 
 import pytest
+import yaml
 
 from condarium.conda.matchspec import check
+from condarium.domain import specification_yaml
 from condarium.domain.specification import parse
 from condarium.errors import SpecificationError
 
@@ -81,6 +83,12 @@ FAULTS: list[tuple[str, int | None, str]] = [
     ("name: a\x00b", 1, "U+0000"),
     ("name: a\ndescription: \x1b[31m", 2, "U+001B"),
     ("name: \udcff", None, "surrogate"),
+    ("name: \uffff", None, "not YAML: unacceptable character"),
+    ('{"name":\t"a"', 1, "not YAML"),
+    (HEAD + "- " + "x" * 3000 + "\n", 4, "found 3,000 characters; at most 2,048"),
+    (HEAD + "channels: ['https://h/" + "x" * 3000 + "']\n", 4, "found 3,010 characters; at most 2,048"),
+    (HEAD + "- x[channel=./here]\n", 4, "is a directory"),
+    (HEAD + "variables:\n  A: " + "x" * 40000 + "\n", 5, "at most 32,768"),
 ]
 
 
@@ -124,6 +132,15 @@ def test_bytes_that_are_not_utf8_name_their_line() -> None:
     error = fault_of(b"name: a\ndescription: caf\xe9\n")
     assert (error.line, "0xe9" in str(error)) == (2, True)
     assert "UTF-8" in str(fault_of("name: a".encode("utf-16")))
+
+
+def test_the_parser_without_c_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(specification_yaml, "_LOADER", yaml.SafeLoader)
+    for text, line, words in FAULTS:
+        if "not YAML" not in words and "alias" not in words:
+            error = fault_of(text)
+            assert (error.line, words in str(error)) == (line, True), text
+    assert "half of a surrogate pair" in str(fault_of('name: "\\ud800"\n'))
 
 
 BOMBS = {

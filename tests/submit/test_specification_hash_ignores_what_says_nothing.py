@@ -60,7 +60,7 @@ def read_or_refuse(text: str | bytes) -> Specification | None:
         return None
 
 
-@given(st.text() | st.binary() | st.text(st.sampled_from("name: ab-[]{},&*!|>'\"%@`#\n\t \\u0")))
+@given(st.text() | st.binary() | st.text(st.sampled_from("name: ab-[]{},&*!|>'\"%@`#\n\t \\u0\x85\u2028\ufeff")))
 @settings(max_examples=600, deadline=2000)
 def test_any_text_or_bytes_is_read_or_refused(text: str | bytes) -> None:
     spec = read_or_refuse(text)

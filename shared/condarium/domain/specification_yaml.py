@@ -90,12 +90,13 @@ def _join_pair(match: re.Match[str]) -> str:
 def _syntax_fault(error: yaml.MarkedYAMLError, source: str) -> SpecificationError:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "it cannot be read"
-    if mark is None:
-        return fault(f"this is not YAML: {problem}")
-    line = mark.line + 1
-    at_mark = source.split("\n")[mark.line : line]
-    found = at_mark[0][mark.column : mark.column + 1] if at_mark else ""
-    if found == "\t" or (at_mark and at_mark[0].lstrip(" ").startswith("\t")):
+    assert mark is not None, "the parser always says where"
+    lines = source.split("\n")
+    # YAML has more line breaks than editors, and what is missing at the end is missed on the line after it.
+    line = min(mark.line + 1, len(lines))
+    text = lines[line - 1]
+    found = text[mark.column : mark.column + 1]
+    if found == "\t" or text.lstrip(" ").startswith("\t"):
         return fault("this is not YAML: found a tab where only spaces may stand; indent with spaces", line=line)
     if "cannot start any token" in problem:
         return fault(f"this is not YAML: no value may begin with {show(found)}; put it in quotes", line=line)
