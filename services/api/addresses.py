@@ -23,7 +23,6 @@ class Addresses:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = dict(scope)
             self._take_prefix(scope)
             self._forgive_slashes(scope)
         await self.app(scope, receive, send)

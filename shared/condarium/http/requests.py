@@ -45,7 +45,7 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
+        path, status = scope["path"], 0
         head_seconds = 0.0
 
         async def observed(message: Message) -> None:
@@ -61,11 +61,11 @@ class AccessLog:
             route = _route(scope)
             metrics.HTTP_REQUESTS.labels(route, scope["method"], str(status)).inc()
             metrics.HTTP_SECONDS.labels(route).observe(head_seconds)
-            say = logger.debug if scope["path"] in QUIET else logger.info
+            say = logger.debug if path in QUIET else logger.info
             say(
                 "request",
                 method=scope["method"],
-                path=scope["path"],
+                path=path,
                 status=status,
                 seconds=round(time.perf_counter() - started, 4),
                 client=(scope.get("client") or ("",))[0],

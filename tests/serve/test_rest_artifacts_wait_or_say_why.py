@@ -1,0 +1,109 @@
+"""What is not made yet is 404 or waits; what failed says why at once and can be tried again; logs at any time."""
+
+import threading
+import time
+from typing import Any
+
+from condarium.database import logs
+from condarium.domain.artifact import ArtifactType
+from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.served import make_lock
+
+
+def message(reply: Any, status: int) -> str:
+    assert reply.status_code == status, reply.text
+    return str(reply.json()["message"])
+
+
+def test_what_is_not_made_is_asked_for_by_the_download(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    assert "the build is QUEUED" in message(gateway.http.get(f"/api/v1/build/{build_id}/yaml/"), 404)
+    gateway.solve(build_id, make_lock("zlib"))
+    reply = gateway.http.get(f"/api/v1/build/{build_id}/lockfile/?format=explicit")
+    assert "?wait=SECONDS" in message(reply, 404)
+    listed = gateway.http.get(f"/api/v1/build/{build_id}/artifact/").json()["data"]
+    assert [(item["artifact_type"], item["state"]) for item in listed] == [
+        ("YAML", "REQUESTED"),
+        ("EXPLICIT", "REQUESTED"),
+    ]
+    assert gateway.http.get("/api/v1/build/99/archive/").status_code == 404
+    none = gateway.http.get("/api/v1/environment/default/first/lockfile/")
+    assert "no completed build" in message(none, 404)
+
+
+def test_a_waiting_download_gets_it_as_soon_as_it_is_there(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    answers: list[Any] = []
+
+    def wait() -> None:
+        answers.append((gateway.http.get(f"/api/v1/build/{build_id}/yaml/?wait=20"), time.monotonic()))
+
+    waiters = [threading.Thread(target=wait) for _ in range(20)]
+    for waiter in waiters:
+        waiter.start()
+    time.sleep(0.3)
+    # Twenty wait, on eight connections: others are served meanwhile.
+    assert gateway.admin.get("/api/v1/build/").status_code == 200
+    gateway.solve(build_id, make_lock("zlib"))
+    gateway.make(build_id, ArtifactType.YAML, b"name: first\n")
+    made = time.monotonic()
+    gateway.publish()
+    for waiter in waiters:
+        waiter.join(10)
+    assert [reply.status_code for reply, _ in answers] == [307] * 20
+    assert max(when for _, when in answers) - made < 1.5
+
+
+def test_waiting_is_bounded(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    began = time.monotonic()
+    assert gateway.http.get(f"/api/v1/build/{build_id}/yaml/?wait=0.4").status_code == 404
+    assert 0.35 < time.monotonic() - began < 3
+    for wrong in ("601", "-1", "nan", "inf", "x"):
+        assert gateway.http.get(f"/api/v1/build/{build_id}/yaml/?wait={wrong}").status_code == 422
+
+
+def test_a_failed_artifact_says_why_at_once_and_can_be_tried_again(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    gateway.solve(build_id, make_lock("zlib"))
+    gateway.fail_artifact(build_id, ArtifactType.CONDA_PACK, "zlib-1.0-0.conda is no zip file")
+    began = time.monotonic()
+    said = message(gateway.http.get(f"/api/v1/build/{build_id}/archive/?wait=30"), 409)
+    assert time.monotonic() - began < 2
+    assert "zlib-1.0-0.conda is no zip file" in said
+    assert f"POST /api/v1/build/{build_id}/artifact/CONDA_PACK/" in said
+    again = gateway.admin.post(f"/api/v1/build/{build_id}/artifact/conda_pack/")
+    assert again.json() == {"status": "ok", "message": f"CONDA_PACK of build {build_id}: REQUESTED"}
+    assert gateway.http.get(f"/api/v1/build/{build_id}/archive/").status_code == 404
+    listed = gateway.http.get(f"/api/v1/build/{build_id}/artifact/").json()["data"]
+    assert [(item["state"], item["reason"]) for item in listed] == [("REQUESTED", None)]
+
+
+def test_a_failed_build_says_the_solvers_words(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    gateway.solve(build_id, make_lock("zlib"))
+    gateway.make(build_id, ArtifactType.LOCKFILE, b"{}")
+    gateway.fail(build_id, "nothing provides zlib >=99")
+    assert "nothing provides zlib >=99" in message(gateway.http.get(f"/api/v1/build/{build_id}/archive/?wait=30"), 409)
+    assert gateway.http.get(f"/api/v1/build/{build_id}/lockfile/").status_code == 307
+    canceled = gateway.post("second")
+    gateway.admin.put(f"/api/v1/build/{canceled}/cancel/")
+    assert "CANCELED" in message(gateway.http.get(f"/api/v1/build/{canceled}/archive/"), 409)
+
+
+def test_a_log_is_there_at_any_time(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    empty = gateway.http.get(f"/api/v1/build/{build_id}/logs/")
+    assert (empty.status_code, empty.text) == (200, "")
+    with gateway.database.transaction() as session:
+        for number, text in enumerate(["solving\n", "linking é\n"]):
+            logs.append(session, build_id=build_id, attempt=1, number=number, text=text)
+    running = gateway.http.get(f"/api/v1/build/{build_id}/logs/")
+    assert running.text == "solving\nlinking é\n"
+    assert running.headers["content-type"] == "text/plain; charset=utf-8"
+    gateway.solve(build_id, make_lock("zlib"))
+    gateway.complete(build_id)
+    gateway.make(build_id, ArtifactType.LOGS, "solving\nlinking é\n".encode())
+    done = gateway.http.get(f"/api/v1/build/{build_id}/logs/")
+    assert done.status_code == 307
+    assert gateway.http.get(done.headers["location"]).text == "solving\nlinking é\n"
