@@ -6,7 +6,8 @@ from pathlib import Path
 
 from condarium.conda import package_cache, pypi, virtual
 from condarium.conda.channels import ChannelSettings
-from condarium.conda.link import PACKAGES, Linked, Place, link
+from condarium.conda.disk import PACKAGES, REPODATA, WHEELS
+from condarium.conda.link import Linked, Place, link
 from condarium.conda.solve import Solution, Wish, solve_platform
 from condarium.conda.uv import Uv
 from condarium.domain.lock import Lock, Record, Wheel
@@ -21,7 +22,7 @@ class Engine:
     def __init__(self, job: Job, settings: ChannelSettings, report: Report) -> None:
         self.job, self.settings, self.report = job, settings, report
         self._cache = Path(job.cache)
-        self._uv = Uv(self._cache / "uv", job.pip_index_url)
+        self._uv = Uv(self._cache / WHEELS, job.pip_index_url)
         self._place = Place(Path(job.store), self._cache, job.namespace, job.name, job.staging)
 
     async def build(self) -> Outcome:
@@ -53,7 +54,7 @@ class Engine:
             )
         if mirrored:
             self.report.log(mirrored)
-        repodata = self._cache / "repodata"
+        repodata = self._cache / REPODATA
         found = await asyncio.gather(*(solve_platform(wish, self.settings, repodata) for wish in wishes))
         for solution in found:
             self.report.log(_table(solution))

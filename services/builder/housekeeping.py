@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from condarium import log
-from condarium.conda.disk import evict_packages, sweep
+from condarium.conda.room import make_room
 from condarium.database import Database
 from condarium.database.tables import Build
 from condarium.domain.build import Status
@@ -99,9 +99,7 @@ def main(arguments: list[str]) -> None:
         if argument.startswith("--remove="):
             shutil.rmtree(argument.removeprefix("--remove="), ignore_errors=True)
     if "cache" in values:
-        cache = Path(values["cache"]) / "pkgs"
-        sweep(cache)
-        evict_packages(cache, until_free=float(values["free"]))
+        make_room(Path(values["cache"]), until_free=float(values["free"]))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from condarium.conda import disk
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.fetch import PackageSource
+from condarium.conda.room import make_room
 from condarium.errors import InputFault, WorldFault
 from tests.fixtures.engine import Builder, python_in
 from tests.fixtures.http_directory import serve_directory
@@ -149,3 +150,19 @@ def test_leftovers_of_killed_processes_are_swept(tmp_path: Path) -> None:
     assert young.exists()
     assert not (tmp_path / ".evicted-9-9").exists()
     assert 0 < disk.free_fraction(tmp_path) < 1
+
+
+def test_room_is_made_of_all_that_the_engine_keeps(builder: Builder, tmp_path: Path) -> None:
+    builder.cache = tmp_path / "store" / ".cache"
+    said = builder.run({"name": "plain", "dependencies": ["tzdata"]})
+    idle = builder.cache / disk.INTERPRETERS / "0123"
+    wheels = builder.cache / disk.WHEELS / "wheels-v1"
+    for folder in (idle, wheels):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("x")
+    assert make_room(builder.cache, until_free=0.0) == 0
+    assert idle.exists()
+    assert make_room(builder.cache, until_free=1.1, keep_seconds=-1) == 1
+    assert not idle.exists()
+    assert not (wheels / "file").exists()
+    assert (said.prefix / "share" / "zoneinfo" / "UTC").exists()

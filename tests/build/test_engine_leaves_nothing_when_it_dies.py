@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from condarium.work.child import Child
+from services.builder.job import Job
 from tests.fixtures.engine import COMMAND, PYTHONPATH, Builder, follow, python_in
 from tests.fixtures.http_directory import Served, serve_directory
 
@@ -89,31 +90,49 @@ def test_two_children_with_the_same_lock_share_one_prefix(builder: Builder) -> N
     assert len(list((builder.store / "default").iterdir())) == 1
 
 
-def test_it_dies_with_its_parent(builder: Builder, tmp_path: Path, sample_channel: Path) -> None:
+def test_it_dies_with_its_parent(cold: Builder, sample_channel: Path) -> None:
     """The parent is killed with -9 while the child hangs in a download; the child is gone at once."""
     with serve_directory(sample_channel) as served:
-        builder.cache = tmp_path / "store" / ".cache"
-        builder.channels = {"mirrors": {"conda-forge": [served.url]}}
+        cold.channels = {"mirrors": {"conda-forge": [served.url]}}
         served.hang_on = _numpy(sample_channel)
-        job = tmp_path / "job.json"
-        job.write_text(json.dumps(builder.job(SPEC).to_json()))
-        code = (
-            "import json,os,sys,time\n"
-            "from condarium.work.child import Child\n"
-            f"child = Child({COMMAND!r}, environ=dict(os.environ))\n"
-            f"child.wait_ready(30); child.send(json.load(open({str(job)!r})))\n"
-            "print(child.pid, flush=True); time.sleep(60)\n"
-        )
-        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
-        parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environ, text=True)
+        _kill_the_parent_of(cold.job(SPEC), served, processes=1)
+
+
+def test_uv_dies_with_it(builder: Builder, tmp_path: Path) -> None:
+    """The same while uv waits for an index: three generations."""
+    with serve_directory(tmp_path) as served:
+        served.hang_on = "/simple/tool/"
+        spec = {"name": "wheels", "dependencies": ["python", {"pip": ["tool"]}]}
+        _kill_the_parent_of(builder.job(spec, pip_index_url=f"{served.url}/simple"), served, processes=2)
+
+
+def _kill_the_parent_of(job: Job, served: Served, *, processes: int) -> None:
+    code = (
+        "import json,os,sys,time\n"
+        "from condarium.work.child import Child\n"
+        f"child = Child({COMMAND!r}, environ=dict(os.environ))\n"
+        "child.wait_ready(30); child.send(json.loads(sys.stdin.readline()))\n"
+        "print(child.pid, flush=True); time.sleep(60)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH},
+        text=True,
+    )
+    with parent:
+        assert parent.stdin is not None
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+        parent.stdin.write(json.dumps(job.to_json()) + "\n")
+        parent.stdin.flush()
+        child = int(parent.stdout.readline())
         assert served.hanging.wait(30)
-        assert _alive(pid)
+        family = [child, *_children(child)]
+        assert len(family) == processes
+        assert all(map(_alive, family))
         parent.kill()
-        parent.wait()
-        parent.stdout.close()
-        _wait_for(lambda: not _alive(pid), seconds=2)
+    _wait_for(lambda: not any(map(_alive, family)), seconds=2)
 
 
 def test_it_ends_when_its_stdin_ends(builder: Builder) -> None:
@@ -143,6 +162,11 @@ def _child_hanging_in_a_download(builder: Builder, served: Served, channel: Path
     child.send(builder.job(SPEC).to_json())
     assert served.hanging.wait(30)
     return child
+
+
+def _children(pid: int) -> list[int]:
+    listings = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for listing in listings for child in listing.read_text().split()]
 
 
 def _alive(pid: int) -> bool:

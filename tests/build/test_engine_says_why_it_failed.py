@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.channel.archive import File, Package
-from tests.fixtures.engine import Builder, MakeChannel
+from tests.fixtures.engine import Builder, MakeChannel, follow
 from tests.fixtures.http_directory import serve_directory
 
 NOTHING = {"name": "nothing", "dependencies": ["tzdata"]}
@@ -152,3 +152,12 @@ def test_a_package_with_link_scripts_is_linked_without_them_and_says_so(
     assert (allowed.prefix / "ran").exists()
     assert allowed.locks["linux-64"].options == {"link_scripts": True}
     assert allowed.prefix != said.prefix
+
+
+def test_a_build_that_needs_more_memory_than_allowed_does_not_take_it(builder: Builder) -> None:
+    with builder.start() as child:
+        child.wait_ready(30)
+        child.send(builder.job({"dependencies": ["python", "numpy"]}, memory_bytes=64 << 20).to_json())
+        said = follow(child)
+    # With so little the process may also just end; it never gets the memory.
+    assert not said.events or said.end["event"] != "linked"

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# What lies in a builder's cache directory.
+PACKAGES, REPODATA, INTERPRETERS, WHEELS = "pkgs", "repodata", "interpreters", "uv"
 # py-rattler holds this file locked for as long as it links, so that nothing vanishes under it.
 CACHE_LOCK = ".cache.lock"
 INCOMING = ".incoming"

@@ -17,6 +17,7 @@ from rattler.exceptions import InstallerError, LinkError
 
 from condarium.conda import package_cache
 from condarium.conda.channels import ChannelSettings
+from condarium.conda.disk import INTERPRETERS, PACKAGES
 from condarium.conda.network import build_client
 from condarium.conda.prefix_record import history, state
 from condarium.conda.uv import Uv
@@ -25,7 +26,6 @@ from condarium.domain.lock import Lock, Record
 from condarium.domain.naming import MAX_PREFIX_PATH, prefix_name
 from condarium.errors import InputFault, WorldFault
 
-PACKAGES = "pkgs"
 _SIZE = re.compile(rb'"size_in_bytes": (\d+)')
 _LINK_SCRIPTS = (".post-link.sh", ".pre-link.sh", ".pre-unlink.sh", "-post-link.sh", "-pre-link.sh", "-pre-unlink.sh")
 
@@ -83,9 +83,11 @@ async def link(
         return Linked(final, True, size_of(final))
     if len(str(final)) > MAX_PREFIX_PATH:
         raise InputFault(f"The prefix {final} would be longer than {MAX_PREFIX_PATH} characters.", reason="link-failed")
-    warnings = () if link_scripts else _script_warnings(lock, place.cache / PACKAGES)
     work, prefix = place.staging, place.staging / "prefix"
     work.mkdir(parents=True, exist_ok=True)
+    warnings = () if link_scripts else _script_warnings(lock, place.cache / PACKAGES)
+    if work.stat().st_dev != place.cache.stat().st_dev:
+        warnings += (f"{place.cache} is on another file system than {place.store}: packages are copied, not linked",)
     try:
         await _install(lock.conda, lock.platform, prefix, final, place, settings, lock.requested, link_scripts)
         if lock.pypi:
@@ -94,7 +96,7 @@ async def link(
                 await _install(records, lock.platform, target, lasting, place, settings, (), False)
 
             log(f"Installing {len(lock.pypi)} wheels")
-            python = await interpreter(lock, place.cache / "interpreters", link_python)
+            python = await interpreter(lock, place.cache / INTERPRETERS, link_python)
             await link_wheels(lock, prefix, final, python, uv, work, seconds=seconds)
         _write_meta(lock, prefix)
         size = size_of(prefix)

@@ -28,6 +28,9 @@ from condarium.errors import CondariumError, InputFault, WorldFault
 _TRIES = 3
 _FIRST_WAIT_SECONDS = 0.3
 _POLL_SECONDS = 0.02
+# A download that is slower than this has stalled.
+_LEAST_SECONDS = 120
+_LEAST_BYTES_A_SECOND = 20_000
 
 Progress = Callable[[int, int, int, int], None]
 """Called with packages done, packages to do, bytes done, bytes to do."""
@@ -122,11 +125,14 @@ async def _extract(
     record: Record, staging: Path, settings: ChannelSettings, client: Client, package_cache: Path
 ) -> None:
     faults: list[CondariumError] = []
+    base = staging
     for attempt in range(_TRIES):
         if attempt:
             await asyncio.sleep(_FIRST_WAIT_SECONDS * 4 ** (attempt - 1))
         faults = []
-        for place in settings.package_urls(record.url):
+        for number, place in enumerate(settings.package_urls(record.url)):
+            # A new directory each time: an attempt that was given up may still be writing to its own.
+            staging = base.with_name(f"{base.name}-{attempt}-{number}")
             try:
                 await _extract_from(place, record, staging, settings, client)
                 await asyncio.to_thread(_publish, record, staging, package_cache)
@@ -144,7 +150,10 @@ async def _extract_from(place: str, record: Record, staging: Path, settings: Cha
     shown = redact(place, settings.secrets())
     try:
         # Its own parameter for the expected digest does nothing in py-rattler 0.28, hence the comparison below.
-        sha256, _ = await download_and_extract(client, place, staging)
+        seconds = _LEAST_SECONDS + record.size / _LEAST_BYTES_A_SECOND
+        sha256, _ = await asyncio.wait_for(download_and_extract(client, place, staging), seconds)
+    except TimeoutError:
+        raise WorldFault(f"{shown} did not arrive within {seconds:.0f} seconds.") from None
     except Exception as error:
         raise await _fault(error, place, shown, record, staging, settings) from None
     if sha256.hex() != record.sha256:

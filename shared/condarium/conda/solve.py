@@ -143,7 +143,7 @@ async def _solve_with(
             mirrors[channel] = remote
     locations = [place for channel in channels for place in settings.locations(channel)]
     # A Gateway of its own for every solve: a longer-lived one would not see that a channel changed.
-    client = build_client(settings, locations, mirrors=mirrors, timeout_seconds=120)
+    client = build_client(settings, locations, mirrors=mirrors, timeout_seconds=600)
     return await asyncio.wait_for(
         solve(
             sources=sources,

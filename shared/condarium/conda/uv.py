@@ -36,7 +36,7 @@ class Uv:
         """Run `uv ARGUMENTS` in `directory`. Raises WorldFault where it does not end within `seconds`."""
         process = await asyncio.create_subprocess_exec(
             *_dies_with_us(),
-            _binary(),
+            binary(),
             *arguments,
             cwd=directory,
             env=self._environment(directory),
@@ -72,7 +72,7 @@ class Uv:
         return environment
 
 
-def _binary() -> str:
+def binary() -> str:
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.exists() else find_uv_bin()
 

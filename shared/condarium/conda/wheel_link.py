@@ -46,6 +46,7 @@ async def interpreter(lock: Lock, directory: Path, link_records: LinkRecords) ->
     closure = python_closure(lock)
     prefix = directory / canonical_hash([record.sha256 for record in closure])[:16]
     if prefix.is_dir():
+        os.utime(prefix)
         return prefix
     staging = directory / f".{prefix.name}-{os.getpid()}"
     with exclusive(directory / f".{prefix.name}.lock"):
