@@ -23,11 +23,9 @@ def allot(settings: Settings, state: State, given: dict[str, str], running: bool
     for name, (first, variable) in PUBLIC.items():
         before = state.ports.get(name)
         state.ports[name] = _public_port(state, name, first, given.get(variable), variable, address, running)
-        if state.ports[name] != before and state.ports[name] != first:
-            taken = before or first
-            notices.append(
-                f"port {taken} is taken by another program; the {name} gets {state.ports[name]} and keeps it"
-            )
+        port = state.ports[name]
+        if port not in (before, first) and str(port) != given.get(variable):
+            notices.append(f"port {before or first} is taken by another program; {name} gets {port} and keeps it")
     for name in needed(settings, given):
         kept = state.ports.get(name)
         if kept is None or not (running or ports.is_free(kept)):
