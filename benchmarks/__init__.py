@@ -1,0 +1,1 @@
+"""What Condarium costs, measured from the outside on this machine: `make bench`."""
