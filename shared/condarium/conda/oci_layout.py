@@ -71,11 +71,16 @@ def open_files(path: Path) -> Iterator[Files]:
 def saved_image(files: Files, architecture: str | None) -> SavedImage:
     """The image for `architecture` (None: the only one there). Raises InvalidInput for anything else than one image."""
     try:
-        if files.open("index.json"):
-            return _of_layout(files, architecture)
-        return _of_docker_save(files)
+        return _of_layout(files, architecture) if _is_there(files, "index.json") else _of_docker_save(files)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise InvalidInput(f"the saved image is malformed: {type(error).__name__}: {error}") from error
+
+
+def _is_there(files: Files, name: str) -> bool:
+    stream = files.open(name)
+    if stream is not None:
+        stream.close()
+    return stream is not None
 
 
 def _json(files: Files, name: str) -> Any:

@@ -1,0 +1,128 @@
+"""Which packages share a layer follows from the lock alone, fits the budget, and changes little when a package
+changes.
+"""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from condarium.domain.grouping import DEFAULT_BUDGET, LARGEST_BUDGET, plan_layers
+from condarium.domain.link_order import Member, link_order
+from condarium.domain.lock import Lock, Record, Wheel
+from condarium.errors import ConfigError
+from tests.fixtures.packages import lock_of
+
+MB = 1 << 20
+
+
+def package(name: str, size: int, version: str = "1.0", depends: tuple[str, ...] = ()) -> Record:
+    url = f"https://channel.example/linux-64/{name}-{version}-0.conda"
+    fields = {"name": name, "version": version, "build": "0", "build_number": 0, "subdir": "linux-64", "url": url}
+    return Record({**fields, "size": size, "sha256": f"{name}{version}", "depends": list(depends)})
+
+
+def wheel(name: str, size: int) -> Wheel:
+    return Wheel(
+        name, "1.0", f"https://index.example/{name}.whl", f"wheel-{name}", size, f"{name}-1.0-py3-none-any.whl"
+    )
+
+
+def names(plan: tuple[tuple[Member, ...], ...]) -> list[list[str]]:
+    return [[member.name for member in members] for members in plan]
+
+
+def test_an_environment_of_120_packages_fits_the_default_budget() -> None:
+    lock = lock_of([package(f"p{n}", (n + 1) * MB // 4) for n in range(120)])
+    plan = plan_layers(lock)
+    assert 1 + len(plan) + 1 <= DEFAULT_BUDGET == 40
+    assert sorted(name for group in names(plan) for name in group) == sorted(record.name for record in lock.conda)
+    alone = {group[0] for group in names(plan) if len(group) == 1}
+    assert {f"p{n}" for n in range(90, 120)} <= alone, "the largest packages have a layer each"
+
+
+members = st.tuples(st.integers(0, 400 * MB), st.booleans())
+
+
+@settings(deadline=None)
+@given(
+    packages=st.dictionaries(st.text("abcdefghij-", min_size=1, max_size=6), members, max_size=150),
+    budget=st.integers(3, LARGEST_BUDGET),
+    base_layers=st.integers(0, 1),
+)
+def test_every_plan_is_within_budget_and_has_each_package_once(
+    packages: dict[str, tuple[int, bool]], budget: int, base_layers: int
+) -> None:
+    records = [package(name, size) for name, (size, is_wheel) in packages.items() if not is_wheel]
+    wheels = [wheel(name, size) for name, (size, is_wheel) in packages.items() if is_wheel]
+    plan = plan_layers(lock_of(records, wheels), budget=budget, base_layers=base_layers)
+    assert base_layers + len(plan) + 1 <= budget
+    assert all(plan)
+    assert sorted(member.name for group in plan for member in group) == sorted(packages)
+    shuffled = lock_of(records[::-1], wheels[::-1])
+    assert names(plan_layers(shuffled, budget=budget, base_layers=base_layers)) == names(plan)
+
+
+def test_a_small_package_bumped_changes_its_group_only() -> None:
+    small = [package(f"small{n}", 50_000) for n in range(60)]
+    big = [package(f"big{n}", 5 * MB) for n in range(10)]
+    before = plan_layers(lock_of([*small, *big]))
+    after = plan_layers(lock_of([*small[1:], package("small0", 60_000, "2.0"), *big]))
+    assert names(before) == names(after)
+    changed = [old for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == 1
+    assert len(changed[0]) < 20
+
+
+def test_a_big_package_has_the_same_layer_beside_others() -> None:
+    numpy = package("numpy", 8 * MB)
+    for others in (3, 30, 100):
+        plan = names(plan_layers(lock_of([numpy, *(package(f"p{n}", 70_000 * n) for n in range(others))])))
+        assert ["numpy"] in plan
+
+
+def test_what_is_big_and_seldom_changes_lies_below() -> None:
+    sizes = {"setuptools": 2, "python": 30, "scipy": 40, "libffi": 3, "mkl": 120}
+    plan = names(plan_layers(lock_of([*(package(n, s * MB) for n, s in sizes.items()), package("tiny", 900)])))
+    flat = [group[0] for group in plan]
+    assert flat[0] == "mkl"
+    assert flat.index("python") < flat.index("setuptools")
+    assert flat[-1] == "tiny"
+
+
+def test_a_release_of_about_the_same_size_keeps_its_place() -> None:
+    sizes = {f"p{n}": int(1.37**n * MB) for n in range(15)}
+    before = names(plan_layers(lock_of([package(name, size) for name, size in sizes.items()])))
+    moved = 0
+    for name, size in sizes.items():
+        after = names(
+            plan_layers(lock_of([package(n, int(size * 1.02) if n == name else s) for n, s in sizes.items()]))
+        )
+        moved += after != before
+    assert moved <= 2
+
+
+@pytest.mark.parametrize(
+    ("budget", "base_layers", "words"), [(1, 0, "1"), (101, 1, "101"), (40, 39, "39 layers"), (40, 60, "60")]
+)
+def test_a_budget_that_is_not_possible_is_a_sentence(budget: int, base_layers: int, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        plan_layers(lock_of([package("a", 1)]), budget=budget, base_layers=base_layers)
+
+
+def test_an_empty_lock_needs_no_layer() -> None:
+    assert plan_layers(lock_of([])) == ()
+
+
+def order(lock: Lock) -> list[str]:
+    return [member.name for member in link_order(lock)]
+
+
+def test_link_order_has_dependencies_first_and_wheels_last() -> None:
+    a, b, c = package("a", 1, depends=("c >=1", "gone")), package("b", 1, depends=("a",)), package("c", 1)
+    assert order(lock_of([b, a, c], [wheel("z", 1), wheel("y", 1)])) == ["c", "a", "b", "y", "z"]
+
+
+def test_link_order_has_everyone_of_a_circle() -> None:
+    pip, python = package("pip", 1, depends=("python",)), package("python", 1, depends=("pip", "lib=1.*"))
+    assert sorted(order(lock_of([pip, python, package("lib", 1)]))) == ["lib", "pip", "python"]
+    assert order(lock_of([pip, python, package("lib", 1)]))[0] == "lib"
