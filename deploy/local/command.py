@@ -7,8 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from condarium.errors import CondariumError
-from deploy.local import backup, settings, stack, status
+from deploy.local import backup, sample, settings, stack, state, status
 from deploy.local.postgres import PrivatePostgres
 from deploy.local.private_server import ServerFailed
 from deploy.local.problem import LocalProblem
@@ -48,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=f"{text} (the private Postgres)")
         command.add_argument("file", type=Path)
         command.set_defaults(run=run)
+    commands.add_parser("channel", help="make the sample channel, and use it as conda-forge").set_defaults(run=_channel)
+    commands.add_parser("demo", help="build the examples and use them in every way").set_defaults(run=_demo)
     return parser
 
 
@@ -82,6 +86,19 @@ def _migrate(chosen: settings.Settings, options: argparse.Namespace) -> int:
     stack.up(chosen, os.environ, stack.Until.SCHEMA, migrate=True)
     print("the schema is that of this release; `make up` starts the services")
     return 0
+
+
+def _channel(chosen: settings.Settings, options: argparse.Namespace) -> int:
+    sample.make(chosen.layout)
+    state.remember_channel(chosen.layout, sample.SAMPLE)
+    print("it answers for conda-forge from the next `make up` on; `make demo DEMO_CHANNEL=conda-forge` undoes that")
+    return 0
+
+
+def _demo(chosen: settings.Settings, options: argparse.Namespace) -> int:
+    from deploy.local.demo import demo  # the command line of condarium is only needed here, and slow to import
+
+    return demo(chosen, os.environ, Console())
 
 
 def _dump(chosen: settings.Settings, options: argparse.Namespace) -> int:

@@ -1,13 +1,11 @@
 """The values that the services start with, and the file that tells them to people: `.local/condarium.env`."""
 
-import json
 import os
-import platform
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.local import ports
+from deploy.local import ports, sample
 from deploy.local.infrastructure import Infrastructure
 from deploy.local.settings import Settings
 from deploy.local.state import State
@@ -18,7 +16,6 @@ PASSED_BEGINNINGS = ("LC_", "PIP_", "UV_", "XDG_", "SSL_CERT_")
 PASSED_ENDINGS = ("_proxy", "_PROXY")
 # These say where clients find this run; what the caller has there belongs to some other one.
 CLIENT = ("CONDARIUM_API_URL", "CONDARIUM_REGISTRY", "CONDARIUM_TOKEN", "CONDARIUM_SUBSCRIBER_AMQP_URL")
-SAMPLE_LABEL = "the sample channel of this machine"
 
 
 def chosen(settings: Settings, state: State) -> dict[str, str]:
@@ -54,18 +51,11 @@ def derived(
         "CONDARIUM_PACKAGER_CACHE": str(layout.packager_cache),
         **infrastructure.addresses(),
     }
-    if state.channel == "sample":
-        values |= _sample_channel(layout.channel)
+    if layout.base_image.exists():
+        values["CONDARIUM_BASE_IMAGE"] = str(layout.base_image)
+    if state.channel == sample.SAMPLE:
+        values |= sample.values(layout.channel)
     return values
-
-
-def _sample_channel(channel: Path) -> dict[str, str]:
-    """The sample channel answers for conda-forge. Its programs come from this machine and need this machine's glibc."""
-    return {
-        "CONDARIUM_CHANNEL_MIRRORS": json.dumps({"conda-forge": [channel.as_uri()]}),
-        "CONDARIUM_CHANNEL_MIRROR_LABELS": json.dumps({"conda-forge": SAMPLE_LABEL}),
-        "CONDARIUM_VIRTUAL_PACKAGES": json.dumps({"linux-64": [f"__glibc={platform.libc_ver()[1] or '2.28'}"]}),
-    }
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

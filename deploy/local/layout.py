@@ -62,5 +62,10 @@ class Layout:
         return self.data / "channel"
 
     @property
+    def base_image(self) -> Path:
+        """What every image begins with; made once, so that images stay the same."""
+        return self.data / "base-image"
+
+    @property
     def environment_file(self) -> Path:
         return self.checkout / ".local/condarium.env"

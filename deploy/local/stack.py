@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.local import allotment, checks, environment, infrastructure, processes, services, state
+from deploy.local import allotment, base_image, checks, environment, infrastructure, processes, services, state
 from deploy.local.infrastructure import Infrastructure
 from deploy.local.layout import Layout
 from deploy.local.private_server import ServerFailed
@@ -52,8 +52,8 @@ def up(settings: Settings, environ: Mapping[str, str], until: Until = Until.SERV
         LocalProblem: with what is wrong and what to do.
     """
     with _locked(settings.layout):
-        plan, changed_ports = _prepare(settings, environ)
-        for notice in changed_ports:
+        plan, notices = _prepare(settings, environ, until)
+        for notice in notices:
             print(notice)
         supervisor = Supervisor(settings.layout)
         _start_supervisor(supervisor, plan)
@@ -68,18 +68,22 @@ def up(settings: Settings, environ: Mapping[str, str], until: Until = Until.SERV
         return plan
 
 
-def _prepare(settings: Settings, environ: Mapping[str, str]) -> tuple[Plan, list[str]]:
+def _prepare(settings: Settings, environ: Mapping[str, str], until: Until) -> tuple[Plan, list[str]]:
     layout = settings.layout
     kept = state.load(layout.state, layout.checkout)
     _claim(kept, settings)
+    infrastructure.make_directories(layout)
     running = Supervisor(layout).pid() is not None
+    if not running:
+        end_leftovers(layout)  # before ports are looked at: what is left may hold them
     given = environment.chosen(settings, kept)
     notices = allotment.allot(settings, kept, given, running)
+    if until >= Until.SERVICES and "CONDARIUM_BASE_IMAGE" not in given:
+        notices += filter(None, [base_image.make(layout)])
     servers = infrastructure.of(layout, kept, given)
     derived = environment.derived(settings, kept, given, servers)
     values = {**derived, **given, **{name: derived[name] for name in environment.CLIENT if name in derived}}
     kept.derived = {name: value for name, value in values.items() if name not in given}
-    infrastructure.make_directories(layout)
     checks.check_store_format(layout)
     checks.check_postgres_major(servers)
     state.save(kept, layout.state)
@@ -105,7 +109,6 @@ def _claim(kept: State, settings: Settings) -> None:
 def _start_supervisor(supervisor: Supervisor, plan: Plan) -> None:
     programs = [*plan.servers, *plan.services]
     if supervisor.pid() is None:
-        end_leftovers(supervisor.layout)
         _prepare_servers(plan, {})
         supervisor.write_configuration(programs)
         supervisor.start()

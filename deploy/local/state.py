@@ -6,6 +6,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from deploy.local.layout import Layout
 from deploy.local.problem import LocalProblem
 
 # The layout of the data directory; raise it when a release can no longer read what an older one wrote.
@@ -51,6 +52,13 @@ def load(file: Path, checkout: Path) -> State:
             f"run the release that made it, or start on fresh data: CONDARIUM_DATA_DIR=/another/directory make up"
         )
     return state
+
+
+def remember_channel(layout: Layout, channel: str) -> None:
+    """Keep which channel answers for conda-forge; the next `up` tells the services."""
+    state = load(layout.state, layout.checkout)
+    state.channel = channel
+    save(state, layout.state)
 
 
 def save(state: State, file: Path) -> None:

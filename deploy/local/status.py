@@ -28,11 +28,12 @@ def where_to_go(settings: Settings, values: Mapping[str, str]) -> str:
     """The addresses that people type."""
     file = settings.layout.environment_file
     shown = file.relative_to(settings.layout.checkout)
+    store = settings.given.get("CONDARIUM_STORE") or values.get("CONDARIUM_STORE")
     return "\n".join(
         [
             f"gateway     {values['CONDARIUM_API_URL']}",
             f"registry    {values['CONDARIUM_REGISTRY']}",
-            f"prefixes    {values['CONDARIUM_STORE']}" if "CONDARIUM_STORE" in values else "",
+            f"prefixes    {store}",
             f"settings    {shown} (addresses and the admin token; use it with: . {shown})",
         ]
     )
