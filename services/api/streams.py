@@ -14,7 +14,7 @@ from condarium.database import listing_events
 from condarium.database.listing_events import EventFilter
 from condarium.database.outbox import Stored
 from condarium.domain.access import Action
-from condarium.errors import InvalidInput
+from condarium.errors import InvalidInput, Unavailable
 from condarium.events import EVENTS
 from condarium.http import byte_ranges
 from condarium.http.event_stream import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, message
@@ -55,6 +55,8 @@ async def follow_events_of_build(call: Call[EventsQuery, Any]) -> Response:
 def _events(
     call: Call[EventsQuery, Any], build: int | None, types: frozenset[str], *, default_after: int | None = None
 ) -> Response:
+    if not call.gateway.feed.ready:
+        raise Unavailable("events cannot be followed before the database has answered; try again in a moment")
     after = last_event_id(call)
     wanted = EventFilter(
         visible=call.caller.visible(),

@@ -91,6 +91,11 @@ class Feed:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def ready(self) -> bool:
+        """Whether the database has answered: only then can events be followed."""
+        return self._position is not None
+
     @contextmanager
     def events(self, accepts: Callable[[Stored], bool], *, size: int = QUEUE_SIZE) -> Iterator[Subscription]:
         """Everything that gets its number from now on. Raises Unavailable while the database has not answered yet."""

@@ -1,0 +1,139 @@
+"""`python -m services.api`: starts with what it needs or says what is missing; stops at once, streams or not."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(database_url: str, storage: Path, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CONDARIUM_")}
+    return {
+        **kept,
+        "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
+        "CONDARIUM_DATABASE_URL": database_url,
+        # Nobody listens there: events wait, everything else works.
+        "CONDARIUM_AMQP_URL": "amqp://guest:guest@127.0.0.1:1/none",
+        "CONDARIUM_STORAGE_URL": f"file://{storage}",
+        "CONDARIUM_SECRET": "the-signing-secret",
+        "CONDARIUM_ADMIN_TOKEN": "the-admin-token",
+        "CONDARIUM_API_PORT": str(free_port()),
+        **more,
+    }
+
+
+@contextmanager
+def process(environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "services.api"], env=environ, cwd=ROOT, stderr=output, stdout=output
+        )
+    try:
+        yield started
+    finally:
+        if started.poll() is None:
+            started.kill()
+        started.wait()
+
+
+def wait(client: httpx.Client, seconds: float = 20) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            client.get("/healthz")
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the gateway did not start")
+
+
+def test_it_serves_logs_and_stops_while_streams_are_open(database_url: str, storage_dir: Path, tmp_path: Path) -> None:
+    environ = environment(database_url, storage_dir)
+    log = tmp_path / "log"
+    url = f"http://127.0.0.1:{environ['CONDARIUM_API_PORT']}"
+    with process(environ, log) as started, httpx.Client(base_url=url, timeout=20) as client:
+        wait(client)
+        ready = client.get("/readyz")
+        assert (ready.status_code, list(ready.json()["away"])) == (503, ["broker"])
+        body = {"specification": "name: a\ndependencies: [zlib]\n"}
+        headers = {"Authorization": "Bearer the-admin-token"}
+        assert client.post("/api/v1/specification/", json=body, headers=headers).status_code == 200
+        assert client.get("/api/v1/build/?jwt=secret-in-query").status_code == 200
+        with client.stream("GET", "/api/v1/events/?after=0") as events:
+            lines = events.iter_lines()
+            # The gateway's own relay numbers events though the broker is away.
+            assert "event: build.queued.v1" in (next(lines) for _ in range(6))
+            with (
+                httpx.Client(base_url=url, timeout=20) as other,
+                other.stream("GET", "/api/v1/build/1/logs/stream/") as follower,
+            ):
+                assert next(follower.iter_lines()).startswith("event: status")
+                began = time.monotonic()
+                started.send_signal(signal.SIGTERM)
+                assert started.wait(10) == 0
+                assert time.monotonic() - began < 5
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    requests = [record for record in records if record["message"] == "request"]
+    submitted = next(record for record in requests if record["path"] == "/api/v1/specification/")
+    assert (submitted["method"], submitted["status"], submitted["principal"]) == ("POST", 200, "admin")
+    assert submitted["service"] == "api"
+    text = log.read_text()
+    for secret in ("the-admin-token", "the-signing-secret", "secret-in-query", "Traceback"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"CONDARIUM_SECRET": ""}, "CONDARIUM_SECRET is not set"),
+        ({"CONDARIUM_API_PROT": "1"}, "did you mean CONDARIUM_API_PORT?"),
+        ({"CONDARIUM_STORAGE_URL": "s3://nothing"}, "the storage URL"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(
+    database_url: str, storage_dir: Path, tmp_path: Path, more: dict[str, str], sentence: str
+) -> None:
+    log = tmp_path / "log"
+    with process(environment(database_url, storage_dir, **more), log) as started:
+        assert started.wait(20) == 2
+    assert sentence in log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_a_database_without_schema_names_the_command(
+    empty_database_url: str, storage_dir: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    with process(environment(empty_database_url, storage_dir), log) as started:
+        assert started.wait(20) == 2
+    assert "python -m condarium.database migrate" in log.read_text()
+
+
+def test_a_taken_port_is_one_sentence(database_url: str, storage_dir: Path, tmp_path: Path) -> None:
+    environ = environment(database_url, storage_dir)
+    log = tmp_path / "log"
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", int(environ["CONDARIUM_API_PORT"])))
+        holder.listen()
+        with process(environ, log) as started:
+            assert started.wait(20) == 2
+    assert "CONDARIUM_API_PORT: cannot listen" in log.read_text()
+    assert "Traceback" not in log.read_text()
