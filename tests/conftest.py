@@ -8,6 +8,8 @@ pytest_plugins = [
     "tests.fixtures.engine",
     "tests.fixtures.environments",
     "tests.fixtures.gateway",
+    "tests.fixtures.local_run",
+    "tests.fixtures.packager",
     "tests.fixtures.registry",
     "tests.fixtures.s3",
 ]

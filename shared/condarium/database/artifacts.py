@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session, aliased, contains_eager
 
 from condarium.database import builds, inbox, leases, outbox
-from condarium.database.tables import Build, BuildArtifact, LockPlatform
+from condarium.database.tables import Build, BuildArtifact, Environment, LockPlatform
 from condarium.domain.artifact import UNFINISHED, ArtifactState, ArtifactType
 from condarium.domain.build import FINAL, Status
 from condarium.errors import Conflict
@@ -63,12 +63,22 @@ def of_build(session: Session, build_id: int) -> list[BuildArtifact]:
 def request_eager(session: Session, build: Build, types: Iterable[str], *, actor: str = "system") -> None:
     """What is made without being asked: called in the transaction that stores the locks.
 
-    What an earlier attempt of the build had made was of another lock, so it is asked for anew.
+    What an earlier attempt of the build had made was of another lock, so all of it is asked for anew.
     """
     for row in of_build(session, build.id):
         if row.state != ArtifactState.REQUESTED:
             _reset(row)
     _insert(session, build.id, [ArtifactType(name) for name in types], actor=actor)
+
+
+def request_log(session: Session, build: Build, types: Iterable[str], *, actor: str = "system") -> None:
+    """The log of a build that has ended without success, if it is among the eager `types`; in the same transaction."""
+    if ArtifactType.LOGS not in types:
+        return
+    known = find(session, build.id, ArtifactType.LOGS)
+    if known is not None and known.state != ArtifactState.REQUESTED:
+        _reset(known)
+    _insert(session, build.id, [ArtifactType.LOGS], actor=actor)
 
 
 def request(
@@ -115,15 +125,39 @@ def load_claimed(session: Session, held: leases.Claim) -> BuildArtifact:
     return row
 
 
+def load_build(session: Session, build_id: int) -> Build:
+    """The build of an artifact with what it belongs to, deleted or not."""
+    query = (
+        select(Build)
+        .join(Build.environment)
+        .join(Environment.namespace)
+        .join(Build.specification)
+        .options(
+            contains_eager(Build.environment).contains_eager(Environment.namespace), contains_eager(Build.specification)
+        )
+        .where(Build.id == build_id)
+    )
+    return session.execute(query).scalar_one()
+
+
 def ready(
-    session: Session, held: leases.Claim, build: Build, *, digest: str, size: int, key: str | None = None
+    session: Session,
+    held: leases.Claim,
+    build: Build,
+    *,
+    digest: str,
+    size: int,
+    key: str | None = None,
+    note: str | None = None,
 ) -> None:
     """What is served is there: `digest` its sha256 in hex (a manifest's for an image), `size` in bytes.
+
+    `key` is where storage has it, None for what is put together when it is served; `note` says what it lacks.
 
     Raises LeaseLost; then nothing is written.
     """
     row = load_claimed(session, held)
-    row.state, row.reason = ArtifactState.READY.value, None
+    row.state, row.reason = ArtifactState.READY.value, note
     row.key, row.digest, row.size = key, digest, size
     row.ready_on = session.execute(select(func.clock_timestamp())).scalar_one()
     leases.release(row)
@@ -148,6 +182,14 @@ def postpone(session: Session, held: leases.Claim, *, seconds: float, message: s
     leases.postpone(session, row, seconds=seconds)
 
 
+def give_back(session: Session, held: leases.Claim) -> None:
+    """Another worker may take it at once; this attempt does not count. Raises LeaseLost."""
+    row = load_claimed(session, held)
+    row.state = ArtifactState.REQUESTED.value
+    row.attempt -= 1
+    leases.release(row)
+
+
 def announce(session: Session, build: Build) -> None:
     """Emits environment.ready when the build is completed and all that was asked of it is final; once for the same.
 
@@ -156,7 +198,9 @@ def announce(session: Session, build: Build) -> None:
     # Two artifacts that become final at the same time must see each other.
     session.execute(select(func.pg_advisory_xact_lock(_READY_LOCK, build.id % 2**31)))
     session.flush()
-    status = session.execute(select(Build.status).where(Build.id == build.id)).scalar_one()
+    status = session.execute(
+        select(Build.status).where(Build.id == build.id, Build.deleted_on.is_(None))
+    ).scalar_one_or_none()
     rows = session.execute(
         select(BuildArtifact.artifact_type, BuildArtifact.state, BuildArtifact.attempt)
         .where(BuildArtifact.build_id == build.id)

@@ -100,6 +100,17 @@ def find(session: Session, lock_hash: str, plan: str) -> list[Manifest]:
     return [Manifest(*row) for row in session.execute(query)]
 
 
+def size_of(session: Session, lock_hash: str, plan: str) -> int | None:
+    """Bytes of the layers of an image; None when it is not made."""
+    query = (
+        select(Image.size)
+        .join(LockRow, LockRow.id == Image.lock_id)
+        .where(LockRow.sha256 == lock_hash, Image.plan == plan)
+        .limit(1)
+    )
+    return session.execute(query).scalar_one_or_none()
+
+
 def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:
     """The oldest image of one platform's lock, in all its encodings: what a lock hash names stays the same."""
     query = (

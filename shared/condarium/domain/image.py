@@ -94,6 +94,15 @@ def architecture(platform: str) -> str:
         ) from None
 
 
+def platform_of(architecture: str) -> str:
+    """The conda platform of an OCI architecture. Raises ConfigError for one that conda does not have."""
+    for platform, name in _ARCHITECTURES.items():
+        if name == architecture:
+            return platform
+    known = ", ".join(sorted(_ARCHITECTURES.values()))
+    raise ConfigError(f"there is no conda platform for the architecture {architecture}; possible are {known}")
+
+
 def render_image(lock: Lock, base: BaseImage, layers: Sequence[ImageLayer], prefix: str = PREFIX) -> Image:
     """The image of `lock`: the base's layers, then `layers`, bottom first."""
     config = image_config(lock, base, layers, prefix)

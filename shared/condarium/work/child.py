@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -63,6 +64,7 @@ class Child:
         self._buffer = bytearray()
         self._searched = 0
         self.returncode: int | None = None
+        self._reaping = threading.Lock()
         ours, theirs = socket.socketpair()
         # a green socket pair is non-blocking at both ends, and a child expects ordinary pipes
         os.set_blocking(theirs.fileno(), True)
@@ -96,6 +98,12 @@ class Child:
         """Whether the program still runs. Does not reap: only `kill` does, so the group's id stays ours until then."""
         if self.returncode is not None:
             return False
+        try:
+            return self._runs()
+        except ChildProcessError:
+            return False  # another thread has just reaped it
+
+    def _runs(self) -> bool:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -147,20 +155,21 @@ class Child:
     def kill(self) -> int:
         """SIGKILL to the whole group, also when its leader has ended by itself; reaps it. Returns the exit status.
 
-        Safe to call twice.
+        Safe to call twice, and from several threads.
         """
-        if self.returncode is not None:
+        with self._reaping:
+            if self.returncode is not None:
+                return self.returncode
+            # until it is reaped even a dead leader holds its id, so this cannot hit another group
+            os.killpg(self.pid, signal.SIGKILL)
+            pause = 0.001
+            while self._runs():
+                time.sleep(pause)
+                pause = min(0.05, pause * 2)
+            self.returncode = self._process.wait()
+            for end in (self._reader, self._writer):
+                end.close()
             return self.returncode
-        # until it is reaped even a dead leader holds its id, so this cannot hit another group
-        os.killpg(self.pid, signal.SIGKILL)
-        pause = 0.001
-        while self.alive:
-            time.sleep(pause)
-            pause = min(0.05, pause * 2)
-        self.returncode = self._process.wait()
-        for end in (self._reader, self._writer):
-            end.close()
-        return self.returncode
 
     def __enter__(self) -> "Child":
         return self

@@ -1,0 +1,111 @@
+"""Wiring of the packager."""
+
+from condarium.messaging import bootstrap
+
+bootstrap.patch()
+
+import os
+import socket
+import sys
+
+from condarium import config, log
+from condarium.conda.channels import ChannelSettings
+from condarium.database import Database, check_schema
+from condarium.errors import CondariumError
+from condarium.messaging import broker
+from condarium.messaging.health import Health
+from condarium.messaging.relay import Relay
+from condarium.messaging.service import run_service
+from condarium.storage import open_storage
+from condarium.work.child import Child, environment
+from services.packager.base import store_base
+from services.packager.children import Children
+from services.packager.config import Settings
+from services.packager.handlers import Work
+from services.packager.jobs import Setup
+from services.packager.service import make_service
+from services.packager.slots import Slots
+
+
+def channel_settings(settings: Settings) -> ChannelSettings:
+    return ChannelSettings(
+        alias=settings.channel_alias,
+        mirrors=settings.channel_mirrors,
+        labels=settings.channel_mirror_labels,
+        credentials=settings.channel_credentials,
+    ).with_index(settings.pip_index_url)
+
+
+def start_child(settings: Settings) -> Child:
+    """A renderer; what it needs to know it is told over its pipe."""
+    more = {
+        name: str(value)
+        for name, value in (
+            ("HTTP_PROXY", settings.http_proxy),
+            ("HTTPS_PROXY", settings.https_proxy),
+            ("NO_PROXY", settings.no_proxy),
+            ("SSL_CERT_FILE", settings.ca_bundle),
+        )
+        if value
+    }
+    # Proxies of the service's own environment hold for what has no setting of its own.
+    names = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    argv = [sys.executable, "-m", "services.packager.renderer"]
+    return Child(argv, environ=environment(os.environ, names=names, **more))
+
+
+def setup_of(settings: Settings, channels: ChannelSettings) -> Setup:
+    return Setup(
+        storage_url=settings.storage_url,
+        channels=channels.to_json(),
+        cache=str(settings.packager_cache),
+        cache_bytes=settings.packager_cache_bytes,
+        spool=str(settings.packager_cache / ".spool"),
+    )
+
+
+def main() -> int:
+    try:
+        settings = config.load(Settings, os.environ)
+        log.configure("packager", settings.log_level)
+        check_schema(settings.database_url)
+        storage = open_storage(settings.storage_url)
+        storage.prepare()
+        database = Database(
+            settings.database_url, pool_size=settings.database_pool_size, application="condarium-packager"
+        )
+        if settings.base_image is not None:
+            store_base(database, storage, settings.base_image)
+    except CondariumError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    channels = channel_settings(settings)
+    work = Work(database, storage, settings, channels, owner=f"{socket.gethostname()}:{os.getpid()}")
+    children = Children(lambda: start_child(settings), setup_of(settings, channels), count=settings.packager_slots)
+    slots, relay = Slots(work, children), Relay(database, settings.amqp_url)
+
+    def start() -> None:
+        relay.start()
+        slots.start()
+
+    def stop() -> None:
+        slots.stop()
+        relay.stop()
+        database.close()
+
+    checks = {
+        "database": database.ping,
+        "broker": lambda: broker.ping(settings.amqp_url),
+        "storage": storage.check,
+    }
+    return run_service(
+        make_service(slots),
+        amqp_url=settings.amqp_url,
+        health=Health(bind=settings.bind, port=settings.health_port, checks=checks),
+        on_start=start,
+        on_stop=stop,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

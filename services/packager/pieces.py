@@ -1,0 +1,119 @@
+"""Makes what is missing of layers and members: each piece once in the whole installation, however many ask for it."""
+
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+
+from condarium import log, metrics
+from condarium.database import Database, pieces
+from condarium.database.pieces import Known, Makers
+from condarium.errors import LeaseLost
+from services.packager.children import Children, Ticket
+from services.packager.jobs import PieceJob
+
+#: how often it is looked whether somebody else has finished a piece
+LOOK_SECONDS = 0.05
+
+logger = log.get(__name__)
+
+
+def ensure(
+    database: Database, children: Children, wanted: Mapping[str, PieceJob], *, lost: Callable[[], bool]
+) -> dict[str, Known]:
+    """The pieces of all keys of `wanted`, those known already without touching a child.
+
+    Raises the first fault of a rendering, LeaseLost when `lost` says so, Unavailable.
+    """
+    found = _known(database, wanted)
+    metrics.PIECES.labels("piece", "known").inc(len(found))
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        # what takes longest first, so that nobody waits for it at the end
+        missing.sort(key=lambda key: -wanted[key].size)
+        found |= _Making(database, children, {key: wanted[key] for key in missing}, lost).run()
+    return found
+
+
+def _known(database: Database, keys: Iterable[str]) -> dict[str, Known]:
+    with database.transaction() as session:
+        return pieces.known(session, keys)
+
+
+class _Making:
+    """Gives jobs to the children while it holds their keys; what others hold, it waits for, or takes over."""
+
+    def __init__(
+        self, database: Database, children: Children, missing: Mapping[str, PieceJob], lost: Callable[[], bool]
+    ) -> None:
+        self._database = database
+        self._children = children
+        self._missing = missing
+        self._lost = lost
+        self._makers = Makers(database)
+        self._done: queue.Queue[Ticket] = queue.Queue()
+        self._todo = deque(missing)
+        self._elsewhere: list[str] = []
+        self._running: dict[int, tuple[str, Ticket]] = {}
+        self._found: dict[str, Known] = {}
+        self._ahead = _archives(missing.values())
+
+    def run(self) -> dict[str, Known]:
+        try:
+            while len(self._found) < len(self._missing):
+                if self._lost():
+                    raise LeaseLost("somebody else makes this artifact now")
+                self._start_some()
+                self._take_result()
+                if not self._running and not self._todo:
+                    self._look_elsewhere()
+            return self._found
+        finally:
+            # children finish what they have begun: its bytes are stored, and found the next time
+            self._makers.close()
+
+    def _start_some(self) -> None:
+        while self._todo and len(self._running) < self._children.count:
+            key = self._todo.popleft()
+            if not self._makers.take(key):
+                self._elsewhere.append(key)
+                continue
+            # whoever held it until now has made it
+            made = _known(self._database, [key])
+            if made:
+                self._found |= made
+                self._makers.drop(key)
+                continue
+            ticket = Ticket(self._missing[key], self._done, ahead=self._ahead)
+            self._ahead = []
+            self._running[id(ticket)] = (key, ticket)
+            self._children.submit(ticket)
+
+    def _take_result(self) -> None:
+        try:
+            ticket = self._done.get(timeout=0.5 if self._running else LOOK_SECONDS)
+        except queue.Empty:
+            return
+        key, _ = self._running.pop(id(ticket))
+        if ticket.fault is not None:
+            raise ticket.fault
+        assert ticket.result is not None
+        result = dict(ticket.result)
+        piece = Known(key, result.pop("digest"), result.pop("size"), result)
+        with self._database.transaction() as session:
+            pieces.record(session, piece, kind=ticket.job.kind if isinstance(ticket.job, PieceJob) else "")
+        metrics.PIECES.labels("piece", "made").inc()
+        self._found[key] = piece
+        self._makers.drop(key)
+
+    def _look_elsewhere(self) -> None:
+        """What others have made since; what nobody holds any more is ours to make."""
+        self._found |= _known(self._database, self._elsewhere)
+        left = [key for key in self._elsewhere if key not in self._found]
+        self._elsewhere = []
+        self._todo.extend(left)
+
+
+def _archives(jobs: Iterable[PieceJob]) -> list[tuple[str, str, int]]:
+    """What is to be fetched, in the order of the jobs, each once."""
+    wanted = {member.sha256: (member.url, member.sha256, member.size) for job in jobs for member in job.members}
+    return list(wanted.values())

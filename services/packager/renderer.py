@@ -1,0 +1,130 @@
+"""The packager's child: fetches archives, makes layers, members and lockfiles, and puts them into storage.
+
+One job after the other until its parent goes. A fault is an answer, never the end of this process.
+"""
+
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from condarium.conda.channels import ChannelSettings
+from condarium.conda.fetch import PackageSource
+from condarium.conda.layer import make_layer
+from condarium.conda.member import make_member
+from condarium.conda.tar_stream import Sink
+from condarium.domain.lock import Lock
+from condarium.domain.redaction import redact
+from condarium.errors import CondariumError, WorldFault
+from condarium.storage import Storage, blob_key, open_storage
+from condarium.work import parent
+from services.packager.jobs import Setup, fault_to_json, members_of
+
+#: below everything that somebody waits for interactively
+NICE = 10
+
+
+class Renderer:
+    def __init__(self, setup: Setup) -> None:
+        self._storage: Storage = open_storage(setup.storage_url)
+        self._channels = ChannelSettings.from_json(setup.channels)
+        self._source = PackageSource(Path(setup.cache), self._channels, max_bytes=setup.cache_bytes)
+        self._spool = Path(setup.spool)
+        self._spool.mkdir(parents=True, exist_ok=True)
+        self._locks: dict[str, Lock] = {}
+
+    def learn(self, lock: Lock) -> None:
+        self._locks[lock.hash] = lock
+
+    def forget(self) -> None:
+        """The parent says when there are too many locks, and sends again what it needs."""
+        self._locks.clear()
+
+    def fetch_ahead(self, wanted: list[tuple[str, str, int]]) -> None:
+        """Brings archives into the cache while earlier jobs are rendered; faults show when a job needs them."""
+
+        def bring() -> None:
+            try:
+                self._source.get_all(wanted)
+            except CondariumError:
+                return
+
+        threading.Thread(target=bring, name="fetch-ahead", daemon=True).start()
+
+    def run(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises CondariumError."""
+        if job["kind"] == "text":
+            return self._text(job)
+        lock = self._locks[job["lock"]]
+        members = members_of(lock, job["members"])
+        paths = self._source.get_all((member.url, member.sha256, member.size) for member in members)
+        archives = dict(zip((member.sha256 for member in members), paths, strict=True))
+        options = {"compression": job["compression"], "spool_directory": self._spool}
+        if job["kind"] == "layer":
+            return self._stored(lambda sink: asdict(make_layer(lock, members, archives, sink=sink, **options)))
+        (member,) = members
+        archive = archives[member.sha256]
+        return self._stored(lambda sink: make_member(lock, member, archive, sink=sink, **options).to_json())
+
+    def _stored(self, make: Callable[[Sink], dict[str, Any]]) -> dict[str, Any]:
+        """Makes a piece in a file beside, then stores it under its digest."""
+        staging = self._spool / f"piece-{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            with staging.open("xb") as sink:
+                result = make(sink)
+            self._storage.put(blob_key(result["digest"]), staging)
+        except OSError as error:
+            raise WorldFault(f"cannot write to {self._spool}: {error.strerror}") from error
+        finally:
+            staging.unlink(missing_ok=True)
+        return result
+
+    def _text(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        # it imports rattler, which most children never need
+        from condarium.conda import lockfiles
+
+        locks = [self._locks[sha256] for sha256 in job["locks"]]
+        mirrored = job["mirrored"]
+        formats: dict[str, Callable[[], str]] = {
+            "conda-lock": lambda: lockfiles.conda_lock_yaml(locks, mirrored=mirrored),
+            "explicit": lambda: lockfiles.explicit(locks[0], mirrored=mirrored),
+            "rattler-lock": lambda: lockfiles.rattler_lock(locks, mirrored=mirrored),
+        }
+        text = redact(formats[job["format"]](), self._channels.secrets())
+        stored = self._storage.put(job["key"], text.encode())
+        return {"digest": stored.sha256, "size": stored.size}
+
+
+def answer(renderer: Renderer, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The message that answers a job."""
+    try:
+        return {"event": "made", "job": job["job"], "result": renderer.run(job)}
+    except CondariumError as error:
+        return {"event": "failed", "job": job["job"], **fault_to_json(error)}
+    except Exception as error:  # a job must have an answer; a person reads the message
+        fault = WorldFault(f"the rendering failed unexpectedly: {type(error).__name__}: {error}")
+        return {"event": "failed", "job": job["job"], **fault_to_json(fault)}
+
+
+def main() -> None:
+    up = parent.attach(nice=NICE)
+    up.send("ready")
+    renderer = Renderer(Setup(**up.receive()["setup"]))
+    while True:
+        message = up.receive()
+        if "lock" in message and "job" not in message:
+            renderer.learn(Lock.from_json(message["lock"]))
+        elif "forget" in message:
+            renderer.forget()
+        elif "fetch" in message:
+            renderer.fetch_ahead([(url, sha256, size) for url, sha256, size in message["fetch"]])
+        else:
+            said = answer(renderer, message)
+            up.send(**said)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The tarball: a list of members, one for each package and a last one for the environment. No byte is copied."""
+
+import io
+from collections.abc import Callable
+
+from condarium.conda.codec import codec
+from condarium.conda.member import MEMBER_FORMAT, MemberResult, make_top_member, member_key
+from condarium.database import archives
+from condarium.database.archives import Codec, Tarball
+from condarium.domain.archive import MemberList, StoredMember
+from condarium.domain.artifact import ArtifactType
+from condarium.domain.link_order import link_order
+from condarium.domain.lock import Lock
+from condarium.errors import InputFault
+from condarium.storage import blob_key
+from services.packager import pieces
+from services.packager.children import Children
+from services.packager.handlers import Made, Task, Work
+from services.packager.jobs import Compression, PieceJob
+
+_CODECS: dict[ArtifactType, tuple[Codec, Compression]] = {
+    ArtifactType.CONDA_PACK: ("gz", "gzip"),
+    ArtifactType.CONDA_PACK_ZST: ("zst", "zstd"),
+}
+
+
+def make_tarball(work: Work, children: Children, task: Task, *, lost: Callable[[], bool]) -> Made:
+    """The tarball of each platform; the digest is the identity of the main one's list of members.
+
+    Raises InputFault where no platform can have one, and what `pieces.ensure` raises.
+    """
+    suffix, compression = _CODECS[task.artifact]
+    possible = {platform: lock for platform, lock in task.locks.items() if not platform.startswith("win-")}
+    if not possible:
+        raise InputFault("tarballs are made for Linux and macOS, not for Windows", reason="no-tarball-for-platform")
+    made = {platform: _tarball(work, children, lock, suffix, compression, lost) for platform, lock in possible.items()}
+    main = made.get(task.main_lock.platform) or made[min(made)]
+    left_out = sorted(task.locks.keys() - made.keys())
+    note = f"without {', '.join(left_out)}: tarballs are made for Linux and macOS" if left_out else None
+    members = MemberList(tuple(StoredMember(digest, size) for digest, size in main.parts))
+    return Made(members.identity, members.size, note=note)
+
+
+def _tarball(
+    work: Work, children: Children, lock: Lock, suffix: Codec, compression: Compression, lost: Callable[[], bool]
+) -> Tarball:
+    version = f"{MEMBER_FORMAT}/{codec(compression).key}"
+    with work.database.transaction() as session:
+        known = archives.find(session, lock.hash, suffix, format=version)
+    if known is not None:
+        return known
+    keys = [(member_key(lock, member, compression), member) for member in link_order(lock)]
+    jobs = {key: PieceJob("member", lock, [member], compression) for key, member in keys}
+    found = pieces.ensure(work.database, children, jobs, lost=lost)
+    members = [
+        MemberResult.from_json({"digest": found[key].digest, "size": found[key].size, **found[key].details})
+        for key, _ in keys
+    ]
+    rewrites = [rewrite for member in members for rewrite in member.rewrites]
+    sink = io.BytesIO()
+    top = make_top_member(lock, rewrites, sink=sink, compression=compression)
+    work.storage.put(blob_key(top.digest), sink.getvalue())
+    parts = [(member.digest, member.size) for member in [*members, top]]
+    with work.database.transaction() as session:
+        return archives.store(session, lock.hash, suffix, format=version, parts=parts)
