@@ -192,7 +192,7 @@ def failed(work: Work, task: Task, *, reason: str, message: str, book: Logbook) 
         build = builds.load_claimed(session, task.held)
         _write_rest(session, book)
         _end_failed(session, build, reason, message)
-        artifacts.request_eager(session, build, [name for name in work.settings.artifacts if name == "LOGS"])
+        artifacts.request_log(session, build, work.settings.artifacts)
 
 
 def canceled(work: Work, task: Task, book: Logbook) -> None:
@@ -201,6 +201,7 @@ def canceled(work: Work, task: Task, book: Logbook) -> None:
         build = builds.load_claimed(session, task.held)
         _write_rest(session, book)
         _end_canceled(session, build)
+        artifacts.request_log(session, build, work.settings.artifacts)
 
 
 def troubled(work: Work, task: Task, message: str, book: Logbook, *, retry_after: float | None = None) -> None:
@@ -212,7 +213,7 @@ def troubled(work: Work, task: Task, message: str, book: Logbook, *, retry_after
             book.write(f"given up after {task.tries} attempts")
             _write_rest(session, book)
             _end_failed(session, build, "attempts", f"given up after {task.tries} attempts: {message}")
-            artifacts.request_eager(session, build, [name for name in work.settings.artifacts if name == "LOGS"])
+            artifacts.request_log(session, build, work.settings.artifacts)
             return
         wait = work.settings.retry.delay(task.tries, jitter=random.random(), retry_after=retry_after)
         now = _now(session)
