@@ -72,7 +72,9 @@ class Feed:
         """Until cancelled."""
         async for note in notifications.follow(self._database.url, [outbox.NUMBERED_CHANNEL, logs.CHANNEL]):
             if note.channel == logs.CHANNEL:
-                self._wake(int(note.payload))
+                # Anybody who may connect to the database may notify.
+                if note.payload.isdecimal():
+                    self._wake(int(note.payload))
                 continue
             if not note.channel:
                 for build_id in list(self._followers):
@@ -143,6 +145,8 @@ class Feed:
         except Unavailable as error:
             # The next tick comes back here.
             logger.warning("events cannot be read, will try again", reason=str(error))
+        except Exception:  # one bad read must not end all streams for good
+            logger.exception("events cannot be read, will try again")
 
     def _last(self) -> int:
         with self._database.transaction() as session:

@@ -10,6 +10,8 @@ from condarium.errors import InvalidInput, TooLarge
 
 logger = log.get("condarium.http.access")
 
+#: what is a label of its own: strangers may send any word
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: asked by machines every few seconds: logged as debug
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -59,7 +61,8 @@ class AccessLog:
             await self.app(scope, receive, observed)
         finally:
             route = _route(scope)
-            metrics.HTTP_REQUESTS.labels(route, scope["method"], str(status)).inc()
+            method = scope["method"] if scope["method"] in METHODS else "other"
+            metrics.HTTP_REQUESTS.labels(route, method, str(status)).inc()
             metrics.HTTP_SECONDS.labels(route).observe(head_seconds)
             say = logger.debug if path in QUIET else logger.info
             say(

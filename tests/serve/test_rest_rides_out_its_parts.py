@@ -1,0 +1,92 @@
+"""Postgres away is 503 and comes back by itself; bytes in S3 are fetched from S3."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from condarium.database import archives, artifacts, builds
+from condarium.domain.artifact import ArtifactType
+from condarium.storage import blob_key
+from tests.fixtures.gateway import RunningGateway, running_gateway
+from tests.fixtures.served import make_lock
+
+
+def test_postgres_may_go_and_come_back(gateway: RunningGateway, postgres_server: Any) -> None:
+    gateway.post("one")
+    gateway.publish()
+    seen: list[str] = []
+    live = threading.Event()
+
+    def follow() -> None:
+        with (
+            httpx.Client(base_url=gateway.address, timeout=60) as client,
+            client.stream("GET", "/api/v1/events/") as reply,
+        ):
+            for line in reply.iter_lines():
+                if line == "event: live":
+                    live.set()
+                if line.startswith("event: build"):
+                    seen.append(line)
+                    return
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    assert live.wait(10)
+    postgres_server.stop()
+    try:
+        for path in ("/api/v1/build/", "/api/v1/environment/default/one/", "/api/v1/build/1/archive/?wait=1"):
+            began = time.monotonic()
+            away = gateway.admin.get(path)
+            assert (away.status_code, away.json()["code"]) == (503, "unavailable")
+            assert int(away.headers["retry-after"]) >= 1
+            assert time.monotonic() - began < 6
+        assert gateway.http.get("/healthz").status_code == 200
+    finally:
+        postgres_server.start()
+    until = time.monotonic() + 20
+    while gateway.admin.get("/api/v1/build/").status_code != 200:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    gateway.post("two")
+    gateway.publish()
+    follower.join(20)
+    assert seen == ["event: build.queued.v1"]
+
+
+@pytest.fixture
+def s3_gateway(database_url: str, storage_dir: Path, s3_server: Any) -> Iterator[RunningGateway]:
+    with running_gateway(database_url, storage_dir, s3_server.url("gateway")) as running:
+        yield running
+
+
+def test_files_in_s3_are_fetched_from_s3_and_tarballs_through_the_gateway(s3_gateway: RunningGateway) -> None:
+    build_id = s3_gateway.post()
+    s3_gateway.solve(build_id, make_lock("zlib"))
+    s3_gateway.make(build_id, ArtifactType.EXPLICIT, b"@EXPLICIT\n")
+    location = s3_gateway.http.get(f"/api/v1/build/{build_id}/lockfile/?format=explicit").headers["location"]
+    assert location.startswith("http://")
+    assert not location.startswith(s3_gateway.address)
+    fetched = httpx.get(location)
+    assert (fetched.status_code, fetched.text) == (200, "@EXPLICIT\n")
+    assert fetched.headers["content-type"] == "text/plain; charset=utf-8"
+
+    parts = [b"a" * 10, b"b" * 2_500_000]
+    for part in parts:
+        s3_gateway.storage.put(blob_key(hashlib.sha256(part).hexdigest()), part)
+    held = s3_gateway.claim(build_id, ArtifactType.CONDA_PACK)
+    with s3_gateway.database.transaction() as session:
+        lock_hash = builds.lock_hashes(session, build_id)["linux-64"]
+        listed = [(hashlib.sha256(part).hexdigest(), len(part)) for part in parts]
+        archives.store(session, lock_hash, "gz", format="1", parts=listed)
+        artifacts.ready(session, held, builds.load(session, build_id), digest=lock_hash, size=2_500_010)
+    location = s3_gateway.http.get(f"/api/v1/build/{build_id}/archive/").headers["location"]
+    assert location.startswith("/storage/archive/")
+    assert s3_gateway.http.get(location).content == b"".join(parts)
+    part = s3_gateway.http.get(location, headers={"Range": "bytes=8-11"})
+    assert (part.status_code, part.content) == (206, b"aabb")
