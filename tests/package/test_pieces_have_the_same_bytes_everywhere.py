@@ -261,3 +261,14 @@ def test_top_pieces_are_the_same_again(tmp_path: Path) -> None:
         first, second = io.BytesIO(), io.BytesIO()
         assert make(lock, sink=first) == make(lock, sink=second)
         assert first.getvalue() == second.getvalue()
+
+
+def test_where_isal_makes_other_bytes_zlib_is_used_under_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    import condarium.conda.codec as module
+
+    monkeypatch.setattr(module, "_VECTOR_SHA256", "0" * 64)
+    fallback = codec.__wrapped__("gzip")
+    assert fallback.key.startswith("zlib-")
+    assert gzip.decompress(compressed(fallback, vector())) == vector()
+    with pytest.raises(ValueError, match="brotli"):
+        codec("brotli")  # type: ignore[arg-type]
