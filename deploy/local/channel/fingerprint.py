@@ -15,7 +15,7 @@ def fingerprint(pythons: Sequence[Interpreter], wheels: Iterable[str], debian_pa
     """The sha256 (hex) over all that a channel is made from: wheels, interpreters, Debian's packages, our own code."""
     made_from = {
         "format": FORMAT,
-        "code": _sources(),
+        "code": _CODE,
         "wheels": sorted(wheels),
         "pythons": [[python.version, _digest(python.executable), _site_digest(python)] for python in pythons],
         "debian": dict(sorted(debian_packages.items())),
@@ -42,3 +42,7 @@ def _site_digest(python: Interpreter) -> str:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+# Of the code that runs, not of what lies there once a long run is over.
+_CODE = _sources()

@@ -17,10 +17,14 @@ SUBDIRS = ("linux-64", "noarch")
 def index(channel: Path) -> list[dict[str, Any]]:
     """Write repodata.json, .zst and shards for every platform; returns all records.
 
+    All but repodata_shards.msgpack.zst, which says when it was written, is the same for the same packages.
+
     Raises: ChannelError when a package requires what no package of the channel is.
     """
     for subdir in SUBDIRS:
         (channel / subdir).mkdir(parents=True, exist_ok=True)
+    asyncio.run(index_fs(channel, write_zst=False, write_shards=False))
+    _forget_the_day(channel)
     asyncio.run(index_fs(channel, write_zst=True, write_shards=True))
     shutil.rmtree(channel / ".tmp", ignore_errors=True)
     found = records(channel)
@@ -36,6 +40,20 @@ def records(channel: Path) -> list[dict[str, Any]]:
         for kind in ("packages", "packages.conda"):
             found += [record | {"fn": name} for name, record in repodata.get(kind, {}).items()]
     return sorted(found, key=lambda record: record["fn"])
+
+
+def _forget_the_day(channel: Path) -> None:
+    """Date every record by its package: the indexer keeps the dates that it finds, and else takes today's.
+
+    They would go from here into every lock and every conda-meta.
+    """
+    for subdir in SUBDIRS:
+        path = channel / subdir / "repodata.json"
+        repodata = json.loads(path.read_text())
+        for kind in ("packages", "packages.conda"):
+            for record in repodata.get(kind, {}).values():
+                record["indexed_timestamp"] = record["timestamp"]
+        path.write_text(json.dumps(repodata))
 
 
 def _require_closed(found: list[dict[str, Any]]) -> None:

@@ -38,7 +38,7 @@ class ChannelInfo:
     glibc: str  # what its environments need of a machine: "2.36"
     virtual_packages: dict[str, list[str]]  # as JSON, the value of CONDARIUM_VIRTUAL_PACKAGES
     packages: int
-    bytes: int
+    bytes: int  # of the packages
     fingerprint: str
     debian: dict[str, str]  # the Debian packages whose libraries are in it, and their versions
 
@@ -63,10 +63,14 @@ def make_channel(
     found = [interpreter.inspect(python) for python in pythons or [default_python()]]
     _refuse_two_of_a_version(found)
     pins = tuple(dict.fromkeys([*(catalogue.pins() if wheels is None else wheels), *catalogue.ALWAYS]))
+    known = _still_good(directory, found, pins) if if_stale else None
+    if known:  # seen without the lock: a directory of another account may be read and not written
+        progress(f"the sample channel in {directory} is up to date ({known.packages} packages)")
+        return known
     with _alone(directory):
-        known = read_info(directory)
-        if if_stale and known and known.fingerprint == fingerprint(found, pins, installed(known.debian)):
-            progress(f"the sample channel in {directory} is up to date ({known.packages} packages)")
+        known = _still_good(directory, found, pins) if if_stale else None
+        if known:
+            _say(progress, started, f"another run has just made the sample channel in {directory}")
             return known
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}.partial-", dir=directory.parent) as scratch:
             making = _Making(Path(scratch), found, pins, lambda text: _say(progress, started, text))
@@ -82,6 +86,13 @@ def read_info(directory: Path) -> ChannelInfo | None:
         return ChannelInfo(**json.loads((directory / STATEMENT).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _still_good(directory: Path, pythons: Sequence[Interpreter], pins: Sequence[str]) -> ChannelInfo | None:
+    known = read_info(directory)
+    if known and known.fingerprint == fingerprint(pythons, pins, installed(known.debian)):
+        return known
+    return None
 
 
 def default_python() -> Path:
@@ -167,7 +178,9 @@ class _Making:
             glibc=libraries.glibc,
             virtual_packages={"linux-64": [f"__glibc={libraries.glibc}=0"]},
             packages=packages,
-            bytes=sum(path.stat().st_size for path in self.channel.rglob("*") if path.is_file()),
+            bytes=sum(
+                path.stat().st_size for path in self.channel.rglob("*") if path.name.endswith((".conda", ".tar.bz2"))
+            ),
             fingerprint=fingerprint(pythons, self._pins, libraries.debian),
             debian=dict(sorted(libraries.debian.items())),
         )

@@ -35,6 +35,9 @@ CONDA_NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Wheels that only bring the text of their licence.
+_SILENT: Mapping[str, str] = MappingProxyType({"ujson": "BSD-3-Clause", "matplotlib-inline": "BSD-3-Clause"})
+
 # CPython versions that requirements of pure packages are evaluated for: one noarch package must do for all.
 _MICRO = "9"
 _TROVE = "License :: OSI Approved :: "
@@ -113,7 +116,9 @@ def licence(metadata: Message) -> str:
             name = classifier.removeprefix(_TROVE)
             return _TROVE_LICENCES.get(name, name)
     own = (metadata.get("License") or "").strip().splitlines()
-    return own[0].strip() if own and len(own[0]) < 60 else ""
+    if own and len(own[0]) < 60:
+        return own[0].strip()
+    return _SILENT.get(canonicalize_name(metadata.get("Name") or ""), "")
 
 
 def home(metadata: Message) -> str:
