@@ -11,7 +11,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: tools-run ## start everything, build the examples, serve them in every way, say what to try next (DEMO_CHANNEL=sample)
-	@$(LOCAL) demo
+	@$(LOCAL) demo $(EXAMPLES)
 
 up: tools-run ## install what is missing and start everything; harmless when it runs (BUILDERS=2 PACKAGERS=2)
 	@$(LOCAL) up

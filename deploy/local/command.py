@@ -22,9 +22,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status: 0, 1 for a problem, 3 when `status` finds nothing running."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(settings.read(os.environ, CHECKOUT), options))
+        return int(options.run(settings.read(os.environ, CHECKOUT, options.environment_file), options))
     except (LocalProblem, ServerFailed, CondariumError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `make up | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("interrupted; `make status` shows what runs, `make down` stops it", file=sys.stderr)
@@ -33,6 +36,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    parser.add_argument("--environment-file", type=Path, help="written by up (default: .local/condarium.env)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = commands.add_parser("up", help="start everything that does not run; harmless when it runs")
     up.add_argument("--infrastructure", action="store_true", help="only the private servers and the schema")
@@ -51,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("file", type=Path)
         command.set_defaults(run=run)
     commands.add_parser("channel", help="make the sample channel, and use it as conda-forge").set_defaults(run=_channel)
-    commands.add_parser("demo", help="build the examples and use them in every way").set_defaults(run=_demo)
+    demo = commands.add_parser("demo", help="build the examples and use them in every way")
+    demo.add_argument("files", nargs="*", type=Path, help="other environment.yml files than the examples")
+    demo.set_defaults(run=_demo)
     return parser
 
 
@@ -63,7 +69,11 @@ def _up(chosen: settings.Settings, options: argparse.Namespace) -> int:
 
 
 def _down(chosen: settings.Settings, options: argparse.Namespace) -> int:
-    print("stopped; the data stays in " + str(chosen.layout.data) if stack.down(chosen) else "nothing was running")
+    if stack.down(chosen):
+        print(f"stopped; the data stays in {chosen.layout.data}")
+    else:
+        print(f"nothing was running in {chosen.layout.data}")
+        print(status.elsewhere(chosen.layout), end="")
     return 0
 
 
@@ -98,7 +108,7 @@ def _channel(chosen: settings.Settings, options: argparse.Namespace) -> int:
 def _demo(chosen: settings.Settings, options: argparse.Namespace) -> int:
     from deploy.local.demo import demo  # the command line of condarium is only needed here, and slow to import
 
-    return demo(chosen, os.environ, Console())
+    return demo(chosen, os.environ, Console(), options.files)
 
 
 def _dump(chosen: settings.Settings, options: argparse.Namespace) -> int:

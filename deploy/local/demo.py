@@ -1,7 +1,8 @@
 """`make demo`: everything started, the examples built, each of them used in every way it is served."""
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -24,13 +25,14 @@ IMPORTS = {
 }
 
 
-def demo(settings: Settings, environ: Mapping[str, str], console: Console) -> int:
-    """Run it all; returns 0 when every example was served in every way.
+def demo(settings: Settings, environ: Mapping[str, str], console: Console, files: Sequence[Path] = ()) -> int:
+    """Run it all with `files` (default: the examples); returns 0 when each was served in every way.
 
     Raises:
         LocalProblem: something could not be started or submitted.
     """
     begun = time.monotonic()
+    texts = _read(files or sorted(EXAMPLES.glob("*.yml")))
     channel = _choose_channel(settings, environ, console)
     console.rule("starting")
     plan = stack.up(settings, environ)
@@ -40,7 +42,7 @@ def demo(settings: Settings, environ: Mapping[str, str], console: Console) -> in
         console.print("conda-forge is reachable and is used itself")
     try:
         with Client(plan.values["CONDARIUM_API_URL"], token=plan.values["CONDARIUM_TOKEN"]) as client:
-            subjects, failed = _build(client, plan.values, console)
+            subjects, failed = _build(client, texts, plan.values, console)
             failed += _serve(subjects, console)
     except ApiError as error:
         raise LocalProblem(str(error)) from error
@@ -61,12 +63,21 @@ def _choose_channel(settings: Settings, environ: Mapping[str, str], console: Con
     return channel
 
 
-def _build(client: Client, values: Mapping[str, str], console: Console) -> tuple[list[Subject], int]:
+def _read(files: Sequence[Path]) -> dict[Path, str]:
+    try:
+        return {file: file.read_text() for file in files}
+    except (OSError, ValueError) as error:
+        raise LocalProblem(f"an environment.yml cannot be read: {error}") from error
+
+
+def _build(
+    client: Client, texts: Mapping[Path, str], values: Mapping[str, str], console: Console
+) -> tuple[list[Subject], int]:
     console.rule("building")
     submitted = []
-    for file in sorted(EXAMPLES.glob("*.yml")):
-        number = client.submit(file.read_text(), namespace=NAMESPACE)
-        console.print(f"submitted {file.relative_to(EXAMPLES.parents[2])} as build {number}", highlight=False)
+    for file, text in texts.items():
+        number = client.submit(text, namespace=NAMESPACE)
+        console.print(f"submitted {os.path.relpath(file)} as build {number}", highlight=False)
         submitted.append((file, number))
     subjects, failed = [], 0
     for file, number in submitted:
@@ -106,7 +117,7 @@ def _serve(subjects: list[Subject], console: Console) -> int:
 def _next_steps(settings: Settings, values: Mapping[str, str], subjects: list[Subject], console: Console) -> None:
     console.rule("what to try next")
     url = values["CONDARIUM_API_URL"]
-    file = settings.layout.environment_file.relative_to(settings.layout.checkout)
+    file = os.path.relpath(settings.layout.environment_file)
     lines = []
     if subjects:
         one = subjects[0]

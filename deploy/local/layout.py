@@ -10,6 +10,8 @@ class Layout:
 
     data: Path
     checkout: Path
+    # Where `up` tells people its addresses and token.
+    environment_file: Path
 
     @property
     def state(self) -> Path:
@@ -65,7 +67,3 @@ class Layout:
     def base_image(self) -> Path:
         """What every image begins with; made once, so that images stay the same."""
         return self.data / "base-image"
-
-    @property
-    def environment_file(self) -> Path:
-        return self.checkout / ".local/condarium.env"

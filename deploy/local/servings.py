@@ -115,7 +115,7 @@ def events(subject: Subject) -> str:
         seen.append(message.event.rpartition(".")[0])
     if "build.completed" not in seen:
         raise ServingFailed(f"no build.completed among the events: {seen}")
-    return ", ".join(seen)
+    return f"{len(seen)} replayed: {', '.join(dict.fromkeys(seen))}"
 
 
 SERVINGS: Mapping[str, Callable[[Subject], str]] = {

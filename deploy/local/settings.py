@@ -26,11 +26,10 @@ class Settings:
     layout: Layout
     given: Mapping[str, str]
     copies: Mapping[str, int]
-    chosen_data: bool = False
 
 
-def read(environ: Mapping[str, str], checkout: Path) -> Settings:
-    """The settings of this call.
+def read(environ: Mapping[str, str], checkout: Path, environment_file: Path | None = None) -> Settings:
+    """The settings of this call; `environment_file` is by default `.local/condarium.env` in the checkout.
 
     Raises:
         LocalProblem: a name that no service knows, a value that is not allowed, a data directory that cannot serve.
@@ -50,7 +49,8 @@ def read(environ: Mapping[str, str], checkout: Path) -> Settings:
     if data == checkout or data in checkout.parents:
         raise LocalProblem(f"CONDARIUM_DATA_DIR={data} contains the checkout; choose a directory of its own")
     copies = {service: _copies(environ, variable) for service, variable in SCALED.items()}
-    return Settings(Layout(data, checkout), given, copies, chosen is not None)
+    layout = Layout(data, checkout, environment_file or checkout / ".local/condarium.env")
+    return Settings(layout, given, copies)
 
 
 def default_data_directory(environ: Mapping[str, str], checkout: Path) -> Path:
