@@ -1,3 +1,4 @@
+# ruff: noqa: E402
 """A nameko process for the tests of the consumer: it writes what it handles to the file in argv[2]."""
 
 from condarium.messaging import bootstrap
@@ -10,12 +11,14 @@ from pathlib import Path
 
 from condarium import log
 from condarium.errors import Unavailable
+from condarium.messaging import broker
 from condarium.messaging.consumer import event_handler
 from condarium.messaging.health import Health
 from condarium.messaging.received import Received
 from condarium.messaging.service import run_service
 
 AMQP_URL, RECORD = sys.argv[1], Path(sys.argv[2])
+broker.ANSWER_SECONDS = float(sys.argv[3])
 ACT = RECORD.with_suffix(".act")
 
 
@@ -29,7 +32,7 @@ class Watchful:
 
     @event_handler("build.queued.v1")
     def queued(self, received: Received) -> None:
-        event_id, event, envelope = received
+        _event_id, event, _envelope = received
         note(f"start {event.build}")
         if ACT.exists():
             act = ACT.read_text()

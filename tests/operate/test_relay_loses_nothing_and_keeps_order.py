@@ -1,6 +1,7 @@
 """The relay: every committed event is numbered and reaches the broker, in order, whatever dies meanwhile."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
@@ -17,7 +18,7 @@ def unpublished(database: Database) -> int:
 
 
 @pytest.fixture
-def relay(database: Database, amqp_url: str):
+def relay(database: Database, amqp_url: str) -> Iterator[Relay]:
     relay = Relay(database, amqp_url)
     relay.start()
     yield relay

@@ -24,7 +24,7 @@ def patch() -> None:
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
     os.environ.setdefault("EVENTLET_THREADPOOL_SIZE", BLOCKING_THREADS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         import eventlet  # it announces its own end on import; see the ADR on nameko at the edge
     eventlet.monkey_patch()
 

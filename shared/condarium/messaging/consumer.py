@@ -9,9 +9,11 @@ import contextlib
 import functools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import eventlet
 from kombu import Connection, Consumer, Message
 from nameko.extensions import Entrypoint, SharedExtension, register_entrypoint
 
@@ -23,6 +25,7 @@ from condarium.messaging.received import Received
 PREFETCH = 10
 READY_SECONDS = 30.0
 DRAIN_SECONDS = 20.0
+SILENCES = 2
 RECONNECT_CAP_SECONDS = 5.0
 
 logger = log.get(__name__)
@@ -38,8 +41,10 @@ class EventConsumer(SharedExtension):  # type: ignore[misc]
         self._ended = threading.Event()
         self._started = False
         #: one frame at a time is written: handlers acknowledge while the loop sends heartbeats
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._in_flight = 0
+        #: per queue, how often in a row it has not answered
+        self._silences: Counter[str] = Counter()
 
     def register(self, handler: "EventHandler") -> None:
         self._handlers.append(handler)
@@ -89,12 +94,13 @@ class EventConsumer(SharedExtension):  # type: ignore[misc]
         try:
             while not self.draining:
                 try:
-                    with broker.connection(self.amqp_url) as connection:
-                        connection.connect()
-                        wait = 0.0
+                    with broker.connected(self.amqp_url) as connection:
+                        if wait:
+                            self._draining.wait(broker.SETTLE_SECONDS)
                         self._consume(connection)
                 except broker.BROKER_ERRORS as error:
-                    logger.warning("the connection to the broker is lost", reason=repr(error), again_seconds=wait)
+                    wait = 0.0 if self.connected else wait
+                    logger.warning("no connection to the broker", reason=repr(error), again_seconds=wait)
                 except Exception:
                     logger.exception("the event loop failed; it starts again")
                 self._ready.clear()
@@ -110,27 +116,42 @@ class EventConsumer(SharedExtension):  # type: ignore[misc]
         return str(config["AMQP_URI"])
 
     def _consume(self, connection: Connection) -> None:
-        channel = connection.default_channel
-        topology.DEAD_LETTERS(channel).declare()
-        channel.basic_qos(0, PREFETCH, False)
-        consumers = []
-        for handler in self._handlers:
-            consumer = Consumer(
-                channel,
-                queues=[topology.service_queue(self.container.service_name, handler.routing_key)],
-                on_message=functools.partial(self._receive, handler),
-            )
-            consumer.consume()
-            consumers.append(consumer)
+        with _answer_within(broker.ANSWER_SECONDS):
+            connection.default_channel.basic_qos(0, PREFETCH, False)
+            topology.DEAD_LETTERS(connection.default_channel).declare()
+        consumers = [self._subscribe(connection.default_channel, handler) for handler in self._handlers]
         self._ready.set()
         while not self.draining:
             self._read(connection)
-        with self._writing:
+        with _answer_within(broker.ANSWER_SECONDS), self._writing:
             for consumer in consumers:
                 consumer.cancel()
         until = time.monotonic() + DRAIN_SECONDS
         while self._in_flight > 0 and time.monotonic() < until:
             self._read(connection, seconds=0.05)
+
+    def _subscribe(self, channel: Any, handler: "EventHandler") -> Consumer:
+        queue = topology.service_queue(self.container.service_name, handler.routing_key)
+        if self._silences[queue.name] >= SILENCES:
+            self._replace(channel, queue.name)
+        consumer = Consumer(channel, on_message=functools.partial(self._receive, handler))
+        try:
+            with _answer_within(broker.ANSWER_SECONDS):
+                consumer.add_queue(queue)
+                consumer.consume()
+        except TimeoutError:
+            self._silences[queue.name] += 1
+            raise
+        self._silences[queue.name] = 0
+        return consumer
+
+    def _replace(self, channel: Any, name: str) -> None:
+        # A broker that is killed within seconds after a quorum queue was first declared forgets what the queue was;
+        # after its restart that queue never elects a leader and answers nobody, publishers' confirms included.
+        logger.error("a queue answers nobody and is made anew; work is found by polling meanwhile", queue=name)
+        with _answer_within(2 * broker.ANSWER_SECONDS):
+            channel.queue_delete(name)
+        self._silences[name] = 0
 
     def _read(self, connection: Connection, seconds: float = 0.5) -> None:
         with contextlib.suppress(TimeoutError):
@@ -146,6 +167,11 @@ class EventConsumer(SharedExtension):  # type: ignore[misc]
         delivery = Delivery(self, handler, message)
         # not in this greenthread: it must go on reading while all workers are busy
         self.container.spawn_managed_thread(delivery.start, identifier=f"event {handler.routing_key}")
+
+
+def _answer_within(seconds: float) -> eventlet.Timeout:
+    """Raises TimeoutError in the block when the broker stays silent."""
+    return eventlet.Timeout(seconds, TimeoutError(f"the broker does not answer within {seconds:.0f} s"))
 
 
 class EventHandler(Entrypoint):  # type: ignore[misc]

@@ -13,7 +13,7 @@ from condarium.messaging.received import Received, decode
 if TYPE_CHECKING:
     from condarium.messaging.consumer import EventConsumer, EventHandler
 
-BACKOFF_SECONDS = 0.5
+BACKOFF_SECONDS = 0.25
 BACKOFF_CAP_SECONDS = 10.0
 #: below RabbitMQ's consumer timeout of 30 minutes, after which it would deliver to somebody else as well
 HOLD_SECONDS = 600.0

@@ -1,6 +1,5 @@
 """Publishing with confirms, many in flight: one disk sync of the broker serves a whole batch."""
 
-import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -11,8 +10,6 @@ from condarium import log, metrics
 from condarium.database.outbox import Stored
 from condarium.errors import Unavailable
 from condarium.messaging import broker, topology
-
-CONFIRM_SECONDS = 30.0
 
 logger = log.get(__name__)
 
@@ -25,6 +22,7 @@ class Publisher:
         self._connection: Connection | None = None
         self._open: dict[int, Stored] = {}
         self._confirmed: list[int] = []
+        self._outage = False
 
     def publish(self, events: Sequence[Stored]) -> list[int]:
         """Sends the events in order and waits for the broker; returns the row ids that it has made safe.
@@ -39,6 +37,7 @@ class Publisher:
             self._wait()
         except broker.BROKER_ERRORS as error:
             self.close()
+            self._outage = True
             if not self._confirmed:
                 raise Unavailable(f"the broker does not take events: {type(error).__name__} {error}") from error
         return self._confirmed
@@ -52,19 +51,20 @@ class Publisher:
             except TimeoutError:
                 pass
             except broker.BROKER_ERRORS:
+                self._outage = True
                 self.close()
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(*broker.BROKER_ERRORS):
-                connection.collect(socket_timeout=1)
+            broker.drop(connection)
 
     def _channel(self) -> object:
         if self._connection is None:
-            connection = broker.connection(self._url)
-            self._connection = connection
-            connection.connect()
+            connection = self._connection = broker.connect(self._url)
+            if self._outage:
+                time.sleep(broker.SETTLE_SECONDS)
+            self._outage = False
             channel = connection.default_channel
             topology.EVENTS.declare(channel=channel)
             channel.confirm_select()
@@ -97,10 +97,10 @@ class Publisher:
 
     def _wait(self) -> None:
         assert self._connection is not None
-        until = time.monotonic() + CONFIRM_SECONDS
+        until = time.monotonic() + broker.ANSWER_SECONDS
         while self._open:
             if time.monotonic() > until:
-                raise TimeoutError(f"no confirm within {CONFIRM_SECONDS:.0f} s")
+                raise TimeoutError(f"no confirm within {broker.ANSWER_SECONDS:.0f} s")
             try:
                 self._connection.drain_events(timeout=1)
             except TimeoutError:
