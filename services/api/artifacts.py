@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from condarium.database import listing_builds
+from condarium.database import archives, builds, listing_builds
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.naming import encode_oci, encode_tag
 from condarium.errors import Conflict, InvalidInput, NotFound
@@ -163,9 +163,20 @@ async def _look(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactTyp
     def look(session: Session) -> Found:
         row, answer = handlers.demand_artifact(session, call.caller, build_id, kind)
         lock_hash = listing_builds.lock_hash(session, row.id, call.query.platform)
+        if answer.state == ArtifactState.READY and kind in downloads.CODECS:
+            _check_platform(session, call, row.id, kind, lock_hash)
         return Found(row, answer, lock_hash)
 
     return await call.within(look)
+
+
+def _check_platform(
+    session: Session, call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactType, lock_hash: str | None
+) -> None:
+    """Raises NotFound when the platform asked for has no such tarball."""
+    if lock_hash is None or archives.find(session, lock_hash, downloads.CODECS[kind]) is None:
+        known = ", ".join(builds.lock_hashes(session, build_id))
+        raise NotFound(f"build {build_id} has no {kind} for {call.query.platform[:80]!r}; its platforms are {known}")
 
 
 def _settled(build_id: int, kind: ArtifactType, found: Found) -> bool:

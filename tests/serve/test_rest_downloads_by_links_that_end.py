@@ -170,6 +170,9 @@ def test_a_tarball_is_sent_out_of_its_members(gateway: RunningGateway) -> None:
     second = link(gateway, f"/api/v1/build/{build_id}/archive/")
     again = gateway.http.get(second, headers={"If-Range": reply.headers["etag"], "Range": "bytes=7-"})
     assert (again.status_code, again.content) == (206, whole[7:])
+    other = gateway.http.get(f"/api/v1/build/{build_id}/archive/?platform=win-64")
+    assert other.status_code == 404
+    assert other.json()["message"] == f"build {build_id} has no CONDA_PACK for 'win-64'; its platforms are linux-64"
     store_tarball(gateway, build_id, [b"zstd"], "zst")
     for path in ("archive/?format=zst", "archive.tar.zst"):
         reply = gateway.http.get(link(gateway, f"/api/v1/build/{build_id}/{path}"))
