@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from condarium.conda.archive import open_package
+from condarium.conda.archive import read_package
 from condarium.conda.layer import make_layer
 from condarium.conda.member import make_member
 from condarium.conda.spool import Spool
@@ -141,11 +141,8 @@ def test_a_flipped_byte_never_leaks_another_error(tmp_path: Path, data: st.DataO
 
 def test_a_bomb_stops_at_the_limit(tmp_path: Path) -> None:
     record = make_package(tmp_path, "bomb", [Put("lib/x", bytes(4 << 20))])
-    with (
-        pytest.raises(InputFault, match="more than 1048576 bytes"),
-        open_package(archive_of(record), record.filename, limit_bytes=1 << 20),
-    ):
-        pass
+    with Spool(limit_bytes=1 << 20) as spool, pytest.raises(InputFault, match="more than 1048576 bytes"):
+        read_package(archive_of(record), record.filename, spool)
 
 
 def test_an_archive_that_is_gone_is_not_the_packages_fault(tmp_path: Path) -> None:

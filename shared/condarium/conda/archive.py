@@ -125,26 +125,20 @@ def safe_name(name: str, filename: str) -> str | None:
     return "/".join(parts) or None
 
 
-@contextmanager
-def open_package(
-    source: Path | BinaryIO, filename: str, *, spool_directory: Path | None = None, limit_bytes: int | None = None
-) -> Iterator[Package]:
-    """Open the archive `filename` (its extension decides the format); contents are readable inside the `with` only.
+def read_package(source: Path | BinaryIO, filename: str, spool: Spool) -> Package:
+    """Read the archive `filename` (its extension decides the format); contents are readable while `spool` is open.
 
     Raises InputFault("bad-package") for whatever is wrong with the archive, WorldFault when the disk fails.
     """
-    spool = Spool(spool_directory) if limit_bytes is None else Spool(spool_directory, limit_bytes=limit_bytes)
-    with spool:
-        reading = _Reading(filename, spool)
-        with malformed_as_input_fault(filename):
-            if filename.endswith(".conda"):
-                _read_conda(reading, source)
-            elif filename.endswith(".tar.bz2"):
-                _read_tar_bz2(reading, source)
-            else:
-                raise bad_package(filename, "its name ends neither in .conda nor in .tar.bz2")
-            package = _describe(reading)
-        yield package
+    reading = _Reading(filename, spool)
+    with malformed_as_input_fault(filename):
+        if filename.endswith(".conda"):
+            _read_conda(reading, source)
+        elif filename.endswith(".tar.bz2"):
+            _read_tar_bz2(reading, source)
+        else:
+            raise bad_package(filename, "its name ends neither in .conda nor in .tar.bz2")
+        return _describe(reading)
 
 
 @contextmanager

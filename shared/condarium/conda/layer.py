@@ -17,19 +17,18 @@ last.
 `archives` gives the verified archive of each member by its sha256. Nothing of a package is run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from condarium.conda.archive import open_package
+from condarium.conda.archive import read_package
 from condarium.conda.codec import Compression, codec
 from condarium.conda.placement import Destination, Laid, Placement, place_package
 from condarium.conda.prefix_record import history, record_identity, state
-from condarium.conda.spool import Literal
+from condarium.conda.spool import Literal, Spool
 from condarium.conda.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, tar_chunks
-from condarium.conda.wheel import open_wheel
+from condarium.conda.wheel import place_wheel
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.image import PREFIX
 from condarium.domain.link_order import Member, in_link_order
@@ -89,27 +88,20 @@ def make_layer(
     given.
     """
     destination = Destination.of(lock, prefix)
-    with ExitStack() as stack:
+    with Spool(spool_directory) as spool:  # one for all: the memory it takes does not grow with the group
         placements = [
-            stack.enter_context(open_member(member, archives[member.sha256], destination, spool_directory))
-            for member in in_link_order(lock, members)
+            place_member(member, archives[member.sha256], destination, spool) for member in in_link_order(lock, members)
         ]
         laid = [item for placement in placements for item in placement.laid]
         scripts = tuple(sorted(script for placement in placements for script in placement.link_scripts))
         return _write(laid, prefix, sink, compression, scripts)
 
 
-@contextmanager
-def open_member(
-    member: Member, archive: Path | BinaryIO, destination: Destination, spool_directory: Path | None = None
-) -> Iterator[Placement]:
-    """A conda package or a wheel, laid; its contents are readable inside the `with` only."""
+def place_member(member: Member, archive: Path | BinaryIO, destination: Destination, spool: Spool) -> Placement:
+    """A conda package or a wheel, laid; contents are readable while `spool` is open."""
     if isinstance(member, Wheel):
-        with open_wheel(archive, member, destination, spool_directory=spool_directory) as placement:
-            yield placement
-    else:
-        with open_package(archive, member.filename, spool_directory=spool_directory) as package:
-            yield place_package(package, member, destination)
+        return place_wheel(archive, member, destination, spool)
+    return place_package(read_package(archive, member.filename, spool), member, destination)
 
 
 def top_layer_key(lock: Lock, prefix: str = PREFIX, compression: Compression = "gzip") -> str:

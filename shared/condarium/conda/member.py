@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from condarium.conda.codec import Compression, codec
-from condarium.conda.layer import member_identity, open_member
+from condarium.conda.layer import member_identity, place_member
 from condarium.conda.pack_scripts import environment_scripts
 from condarium.conda.placement import Destination, Laid, Rewrite
 from condarium.conda.prefix_record import history, state
-from condarium.conda.spool import Literal
+from condarium.conda.spool import Literal, Spool
 from condarium.conda.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, tar_chunks
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.link_order import Member
@@ -82,12 +82,13 @@ def make_member(
     """
     if lock.platform.startswith("win-"):
         raise InputFault("tarballs are made for Linux and macOS, not for Windows", reason="no-tarball-for-platform")
-    with open_member(member, archive, Destination.of(lock, None), spool_directory) as placement:
+    with Spool(spool_directory) as spool:
+        placement = place_member(member, archive, Destination.of(lock, None), spool)
         stream = PackedStream(sink, codec(compression))
         for chunk in tar_chunks(placement.laid):
             stream.write(chunk)
         written = stream.close()
-        return MemberResult(written.digest, written.size, written.raw_size, placement.rewrites, placement.link_scripts)
+    return MemberResult(written.digest, written.size, written.raw_size, placement.rewrites, placement.link_scripts)
 
 
 def make_top_member(

@@ -80,7 +80,9 @@ class Placement:
 
 
 def place_package(package: Package, record: Record, destination: Destination) -> Placement:
-    """Lay a conda package; contents are readable while `package` is open. Raises InputFault for a malformed package."""
+    """Lay a conda package; contents are readable while the package's spool is open. Raises InputFault for a malformed
+    package.
+    """
     if package.noarch == "python" and destination.site_packages is None:
         raise InputFault(
             f"{record.name} is a noarch Python package, but the environment has no python", reason="link-failed"

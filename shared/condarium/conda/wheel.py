@@ -10,8 +10,6 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
@@ -50,20 +48,15 @@ class _Scheme:
         }.get(kind)
 
 
-@contextmanager
-def open_wheel(
-    source: Path | BinaryIO, wheel: Wheel, destination: Destination, *, spool_directory: Path | None = None
-) -> Iterator[Placement]:
-    """Lay the wheel; contents are readable inside the `with` only.
+def place_wheel(source: Path | BinaryIO, wheel: Wheel, destination: Destination, spool: Spool) -> Placement:
+    """Lay the wheel; contents are readable while `spool` is open.
 
     Raises InputFault("bad-package") for a malformed wheel, InputFault("link-failed") in an environment without python.
     """
     if destination.site_packages is None:
         raise InputFault(f"{wheel.name} is a Python wheel, but the environment has no python", reason="link-failed")
-    with Spool(spool_directory) as spool:
-        with malformed_as_input_fault(wheel.filename), zipfile.ZipFile(source) as archive:
-            placement = _Laying(archive, wheel, destination, destination.site_packages, spool).place()
-        yield placement
+    with malformed_as_input_fault(wheel.filename), zipfile.ZipFile(source) as archive:
+        return _Laying(archive, wheel, destination, destination.site_packages, spool).place()
 
 
 class _Laying:
