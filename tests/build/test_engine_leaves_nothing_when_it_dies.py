@@ -28,10 +28,10 @@ def cold(builder: Builder, tmp_path: Path) -> Builder:
 def test_killed_while_linking_it_leaves_only_staging(builder: Builder) -> None:
     builder.run(SPEC)
     child = builder.start()
-    child.wait_ready(30)
+    child.wait_ready(90)
     job = builder.job({**SPEC, "variables": {"A": "1"}})
     child.send(job.to_json())
-    while (message := child.receive(30)) is not None:
+    while (message := child.receive(90)) is not None:
         if (message.get("name"), message.get("state")) == ("link", "started"):
             break
     _wait_for(lambda: (job.staging / "prefix" / "lib").exists())
@@ -65,7 +65,7 @@ def test_a_slow_download_of_one_build_does_not_hold_up_another(cold: Builder, sa
 def test_two_children_on_a_cold_cache_make_two_good_prefixes(cold: Builder) -> None:
     children = [cold.start() for _ in range(2)]
     for child, name in zip(children, ("one", "two"), strict=True):
-        child.wait_ready(30)
+        child.wait_ready(90)
         child.send(cold.job(SPEC, name=name).to_json())
     ends = [follow(child) for child in children]
     for child in children:
@@ -81,7 +81,7 @@ def test_two_children_on_a_cold_cache_make_two_good_prefixes(cold: Builder) -> N
 def test_two_children_with_the_same_lock_share_one_prefix(builder: Builder) -> None:
     children = [builder.start() for _ in range(2)]
     for child in children:
-        child.wait_ready(30)
+        child.wait_ready(90)
         child.send(builder.job(SPEC).to_json())
     ends = [follow(child) for child in children]
     for child in children:
@@ -111,7 +111,7 @@ def _kill_the_parent_of(job: Job, served: Served, *, processes: int) -> None:
         "import json,os,sys,time\n"
         "from condarium.work.child import Child\n"
         f"child = Child({COMMAND!r}, environ=dict(os.environ))\n"
-        "child.wait_ready(30); child.send(json.loads(sys.stdin.readline()))\n"
+        "child.wait_ready(90); child.send(json.loads(sys.stdin.readline()))\n"
         "print(child.pid, flush=True); time.sleep(60)\n"
     )
     parent = subprocess.Popen(
@@ -127,7 +127,7 @@ def _kill_the_parent_of(job: Job, served: Served, *, processes: int) -> None:
         parent.stdin.write(json.dumps(job.to_json()) + "\n")
         parent.stdin.flush()
         child = int(parent.stdout.readline())
-        assert served.hanging.wait(30)
+        assert served.hanging.wait(90)
         family = [child, *_children(child)]
         assert len(family) == processes
         assert all(map(_alive, family))
@@ -158,9 +158,9 @@ def _numpy(channel: Path) -> str:
 def _child_hanging_in_a_download(builder: Builder, served: Served, channel: Path) -> Child:
     served.hang_on = _numpy(channel)
     child = builder.start()
-    child.wait_ready(30)
+    child.wait_ready(90)
     child.send(builder.job(SPEC).to_json())
-    assert served.hanging.wait(30)
+    assert served.hanging.wait(90)
     return child
 
 

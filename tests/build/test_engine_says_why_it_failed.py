@@ -156,7 +156,7 @@ def test_a_package_with_link_scripts_is_linked_without_them_and_says_so(
 
 def test_a_build_that_needs_more_memory_than_allowed_does_not_take_it(builder: Builder) -> None:
     with builder.start() as child:
-        child.wait_ready(30)
+        child.wait_ready(90)
         child.send(builder.job({"dependencies": ["python", "numpy"]}, memory_bytes=64 << 20).to_json())
         said = follow(child)
     # With so little the process may also just end; it never gets the memory.
