@@ -1,7 +1,7 @@
 """The use cases of the packager: taking an artifact, keeping its lease, and its four ends."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -34,17 +34,24 @@ class Task:
 
     held: leases.Claim
     artifact: ArtifactType
-    build_id: int
-    build_key: str
-    environment: str
-    description: str
-    status: str
-    status_info: str | None
+    build: Build
     locks: Mapping[str, Lock]
 
     @property
     def attempt(self) -> int:
         return self.held.attempt
+
+    @property
+    def build_id(self) -> int:
+        return self.build.id
+
+    @property
+    def environment(self) -> str:
+        return self.build.environment.name
+
+    @property
+    def description(self) -> str:
+        return str(self.build.specification.spec.get("description") or "")
 
     @property
     def main_lock(self) -> Lock:
@@ -54,12 +61,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Made:
-    """What is served now: `digest` in hex, `size` in bytes; `note` for people."""
+    """What is served now: `digest` in hex, `size` in bytes; `note` for people.
+
+    `record` writes the rows that say how, in the transaction that makes the artifact ready.
+    """
 
     digest: str
     size: int
     key: str | None = None
     note: str | None = None
+    record: Callable[[Session], None] = lambda session: None
 
 
 def take(work: Work, owner: str) -> Task | None:
@@ -75,9 +86,7 @@ def take(work: Work, owner: str) -> Task | None:
 
 
 def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
-    row = artifacts.load_claimed(session, held)
-    build = artifacts.load_build(session, row.build_id)
-    kind = ArtifactType(row.artifact_type)
+    kind, build = artifacts.load_claimed(session, held)
     if build.deleted_on is not None:
         artifacts.fail(session, held, build, message=f"build {build.id} was deleted")
         return None
@@ -92,21 +101,7 @@ def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
         )
         artifacts.fail(session, held, build, message=said)
         return None
-    return _task(held, kind, build, locks)
-
-
-def _task(held: leases.Claim, kind: ArtifactType, build: Build, locks: Mapping[str, Lock]) -> Task:
-    return Task(
-        held=held,
-        artifact=kind,
-        build_id=build.id,
-        build_key=build.key,
-        environment=build.environment.name,
-        description=str(build.specification.spec.get("description") or ""),
-        status=build.status,
-        status_info=build.status_info,
-        locks=locks,
-    )
+    return Task(held, kind, build, locks)
 
 
 def beat(work: Work, task: Task) -> None:
@@ -118,14 +113,16 @@ def beat(work: Work, task: Task) -> None:
 def ready(work: Work, task: Task, made: Made) -> None:
     """Raises LeaseLost."""
     with work.database.transaction() as session:
-        build = artifacts.load_build(session, task.build_id)
-        artifacts.ready(session, task.held, build, digest=made.digest, size=made.size, key=made.key, note=made.note)
+        made.record(session)
+        artifacts.ready(
+            session, task.held, task.build, digest=made.digest, size=made.size, key=made.key, note=made.note
+        )
 
 
 def failed(work: Work, task: Task, message: str) -> None:
     """An outcome of the input: final. Raises LeaseLost."""
     with work.database.transaction() as session:
-        artifacts.fail(session, task.held, artifacts.load_build(session, task.build_id), message=_shown(work, message))
+        artifacts.fail(session, task.held, task.build, message=_shown(work, message))
 
 
 def troubled(work: Work, task: Task, message: str, *, retry_after: float | None = None) -> bool:

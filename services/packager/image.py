@@ -2,16 +2,16 @@
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy.orm import Session
 
 from condarium.conda.codec import codec
-from condarium.conda.layer import LAYER_FORMAT, LayerResult, layer_key, make_top_layer, top_layer_key
+from condarium.conda.layer import LAYER_FORMAT, layer_key, make_top_layer, top_layer_key
 from condarium.database import base_images, images
 from condarium.database import pieces as piece_rows
-from condarium.database.images import Blob, Manifest
+from condarium.database.images import Blob, Rendering
 from condarium.database.pieces import Known
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.grouping import PLAN_VERSION, plan_layers
@@ -40,10 +40,24 @@ IMAGE_FORMAT = 1
 
 
 @dataclass(frozen=True)
-class _Platform:
+class _Rendered:
+    """The image of one platform: digests and lengths of its manifests by media type, and what is to be recorded."""
+
     lock: Lock
-    base: BaseImage
     plan: str
+    made: images.Made
+    new: Sequence[Rendering] = ()
+    new_piece: Known | None = None
+
+    def record(self, session: Session) -> None:
+        if self.new_piece is not None:
+            piece_rows.record(session, self.new_piece, kind="layer")
+        if self.new:
+            images.store(session, self.new, lock_hash=self.lock.hash, plan=self.plan, size=self.made.size)
+
+
+class _NotPossible(InputFault):
+    """There is no image for one platform; others may have one."""
 
 
 def make_image(work: Work, children: Children, task: Task, *, lost: Callable[[], bool]) -> Made:
@@ -51,46 +65,61 @@ def make_image(work: Work, children: Children, task: Task, *, lost: Callable[[],
 
     Raises InputFault where no platform can, and what `pieces.ensure` raises.
     """
-    platforms, left_out = _platforms(work, task)
-    sizes = {platform: _make(work, children, of, lost) for platform, of in platforms.items()}
-    with work.database.transaction() as session:
-        made = {platform: images.find(session, of.lock.hash, of.plan) for platform, of in platforms.items()}
-        if len(made) == 1:
-            (manifests,) = made.values()
-            digest = next(item.digest for item in manifests if item.media_type == OCI_MANIFEST)
-        else:
-            digest = _store_index(session, platforms, made)
-    return Made(digest, sum(sizes.values()), note=_note(left_out))
-
-
-def _platforms(work: Work, task: Task) -> tuple[dict[str, _Platform], dict[str, str]]:
-    """What can be made, and why the rest cannot."""
-    found: dict[str, _Platform] = {}
+    rendered: dict[str, _Rendered] = {}
     left_out: dict[str, str] = {}
     for platform, lock in sorted(task.locks.items()):
         try:
-            architecture(platform)
-        except InputFault as error:
+            rendered[platform] = _render(work, children, lock, lost)
+        except _NotPossible as error:
             left_out[platform] = str(error)
-            continue
-        with work.database.transaction() as session:
-            base = base_images.default(session, platform)
-        if base is None:
-            left_out[platform] = (
-                f"no base image is stored for {platform}; make one (python -m deploy.base DIRECTORY) and start a "
-                "packager with CONDARIUM_BASE_IMAGE=DIRECTORY"
-            )
-        else:
-            found[platform] = _Platform(lock, base, _plan(work, base))
-    if not found:
+    if not rendered:
         raise InputFault("; ".join(left_out.values()), reason="no-image-for-platform")
-    return found, left_out
+    index = _index(rendered) if len(rendered) > 1 else None
+
+    def record(session: Session) -> None:
+        for one in rendered.values():
+            one.record(session)
+        if index is not None:
+            index.record(session)
+
+    first = index or next(iter(rendered.values()))
+    digest = first.made.digests[OCI_INDEX if index else OCI_MANIFEST]
+    size = sum(one.made.size for one in rendered.values())
+    note = "; ".join(f"without {platform}: {why}" for platform, why in left_out.items()) or None
+    return Made(digest, size, note=note, record=record)
 
 
-def _note(left_out: dict[str, str]) -> str | None:
-    if not left_out:
-        return None
-    return "; ".join(f"without {platform}: {why}" for platform, why in left_out.items())
+def _render(work: Work, children: Children, lock: Lock, lost: Callable[[], bool]) -> _Rendered:
+    """Raises _NotPossible."""
+    try:
+        architecture(lock.platform)
+    except InputFault as error:
+        raise _NotPossible(str(error), reason=error.reason) from None
+    with work.database.transaction() as session:
+        base = base_images.default(session, lock.platform)
+        if base is None:
+            raise _NotPossible(
+                f"no base image is stored for {lock.platform}; make one (python -m deploy.base DIRECTORY) and start a "
+                "packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
+                reason="no-base-image",
+            )
+        plan = _plan(work, base)
+        made = images.find(session, lock.hash, plan)
+        if made is not None:
+            return _Rendered(lock, plan, made)
+        groups = plan_layers(lock, budget=work.settings.layer_budget, base_layers=len(base.layers))
+        keys = [layer_key(lock, members) for members in groups]
+        top_key = top_layer_key(lock)
+        known = piece_rows.known(session, [*keys, top_key])
+    jobs = {key: PieceJob("layer", lock, list(members)) for key, members in zip(keys, groups, strict=True)}
+    found = pieces.ensure(work.database, children, jobs, known, lost=lost)
+    layers = [_layer(found[key], members) for key, members in zip(keys, groups, strict=True)]
+    top = known.get(top_key) or _make_top(work, lock, top_key)
+    layers.append(ImageLayer(top.digest, top.details["diff_id"], top.size, layer_note(["the environment"])))
+    image = render_image(lock, base, layers)
+    work.storage.put(blob_key(image.config_digest), image.config)
+    made, new = _manifests(image, [*base.layers, *layers])
+    return _Rendered(lock, plan, made, new, None if top_key in known else top)
 
 
 def _plan(work: Work, base: BaseImage) -> str:
@@ -101,90 +130,47 @@ def _plan(work: Work, base: BaseImage) -> str:
     )
 
 
-def _make(work: Work, children: Children, of: _Platform, lost: Callable[[], bool]) -> int:
-    """Makes the image of one platform unless it is there; returns the bytes of its layers."""
-    with work.database.transaction() as session:
-        known = images.size_of(session, of.lock.hash, of.plan)
-    if known is not None:
-        return known
-    groups = plan_layers(of.lock, budget=work.settings.layer_budget, base_layers=len(of.base.layers))
-    keys = [layer_key(of.lock, members) for members in groups]
-    jobs = {key: PieceJob("layer", of.lock, list(members)) for key, members in zip(keys, groups, strict=True)}
-    found = pieces.ensure(work.database, children, jobs, lost=lost)
-    layers = [_layer(found[key], members) for key, members in zip(keys, groups, strict=True)]
-    layers.append(_top_layer(work, of.lock))
-    image = render_image(of.lock, of.base, layers)
-    work.storage.put(blob_key(image.config_digest), image.config)
-    with work.database.transaction() as session:
-        return _store(session, of, image, layers)
-
-
-def _layer(piece: Known, members: tuple[Member, ...]) -> ImageLayer:
+def _layer(piece: Known, members: Sequence[Member]) -> ImageLayer:
     note = layer_note([f"{member.name} {member.version}" for member in members])
     return ImageLayer(piece.digest, piece.details["diff_id"], piece.size, note)
 
 
-def _top_layer(work: Work, lock: Lock) -> ImageLayer:
+def _make_top(work: Work, lock: Lock, key: str) -> Known:
     """A few kB: made here, quicker than asking a child."""
-    key = top_layer_key(lock)
-    with work.database.transaction() as session:
-        known = piece_rows.known(session, [key]).get(key)
-    if known is None:
-        sink = io.BytesIO()
-        made: LayerResult = make_top_layer(lock, sink=sink)
-        work.storage.put(blob_key(made.digest), sink.getvalue())
-        details = asdict(made)
-        known = Known(key, details.pop("digest"), details.pop("size"), details)
-        with work.database.transaction() as session:
-            piece_rows.record(session, known, kind="layer")
-    return ImageLayer(known.digest, known.details["diff_id"], known.size, layer_note(["the environment"]))
+    sink = io.BytesIO()
+    made = make_top_layer(lock, sink=sink)
+    work.storage.put(blob_key(made.digest), sink.getvalue())
+    details = asdict(made)
+    return Known(key, details.pop("digest"), details.pop("size"), details)
 
 
-def _store(session: Session, of: _Platform, image: Image, layers: list[ImageLayer]) -> int:
-    every = [*of.base.layers, *layers]
-    size = sum(layer.size for layer in every)
-    blobs = [Blob(layer.digest, f"layer+{layer.compression}", layer.size) for layer in every]
-    blobs.append(Blob(image.config_digest, "config", len(image.config)))
-    for media_type, manifest in image.manifests.items():
-        images.store(
-            session,
-            lock_hash=of.lock.hash,
-            plan=of.plan,
-            media_type=media_type,
-            digest=image.manifest_digest(media_type),
-            manifest=manifest,
-            config_digest=image.config_digest,
-            size=size,
-            blobs=blobs,
-        )
-    return size
+def _manifests(image: Image, layers: Sequence[ImageLayer]) -> tuple[images.Made, list[Rendering]]:
+    blobs = tuple(Blob(layer.digest, f"layer+{layer.compression}", layer.size) for layer in layers)
+    named = (*blobs, Blob(image.config_digest, "config", len(image.config)))
+    new = [
+        Rendering(media_type, image.manifest_digest(media_type), body, image.config_digest, named)
+        for media_type, body in image.manifests.items()
+    ]
+    return _made(new, sum(layer.size for layer in layers)), new
 
 
-def _store_index(session: Session, platforms: dict[str, _Platform], made: dict[str, list[Manifest]]) -> str:
-    """In both encodings; returns the digest of OCI's."""
-    first = platforms[min(platforms)]
-    plan = canonical_hash(["index", {platform: [of.lock.hash, of.plan] for platform, of in platforms.items()}])
-    digests = {}
+def _made(new: Sequence[Rendering], size: int) -> images.Made:
+    digests = {one.media_type: one.digest for one in new}
+    return images.Made(digests, {one.media_type: len(one.manifest) for one in new}, size)
+
+
+def _index(rendered: Mapping[str, _Rendered]) -> _Rendered:
+    """In both encodings, where Docker's can name all the images; under the lock of the first platform."""
+    plan = canonical_hash(["index", {platform: [one.lock.hash, one.plan] for platform, one in rendered.items()}])
+    new = []
     for media_type, member_type in MEMBER_TYPES.items():
+        if not all(member_type in one.made.digests for one in rendered.values()):
+            continue
         members = [
-            IndexMember(platform, item.digest, len(item.body))
-            for platform, manifests in made.items()
-            for item in manifests
-            if item.media_type == member_type
+            IndexMember(platform, one.made.digests[member_type], one.made.lengths[member_type])
+            for platform, one in rendered.items()
         ]
-        if len(members) < len(made):
-            continue  # Docker's forms cannot name zstd layers
         body = render_index(members, media_type)
-        digests[media_type] = hashlib.sha256(body).hexdigest()
-        images.store(
-            session,
-            lock_hash=first.lock.hash,
-            plan=plan,
-            media_type=media_type,
-            digest=digests[media_type],
-            manifest=body,
-            config_digest="",
-            size=0,
-            blobs=[Blob(member.digest, member_type, member.size) for member in members],
-        )
-    return digests[OCI_INDEX]
+        named = tuple(Blob(member.digest, member_type, member.size) for member in members)
+        new.append(Rendering(media_type, hashlib.sha256(body).hexdigest(), body, "", named))
+    return _Rendered(rendered[min(rendered)].lock, plan, _made(new, 0), new)

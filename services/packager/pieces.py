@@ -18,13 +18,18 @@ logger = log.get(__name__)
 
 
 def ensure(
-    database: Database, children: Children, wanted: Mapping[str, PieceJob], *, lost: Callable[[], bool]
+    database: Database,
+    children: Children,
+    wanted: Mapping[str, PieceJob],
+    known: Mapping[str, Known],
+    *,
+    lost: Callable[[], bool],
 ) -> dict[str, Known]:
-    """The pieces of all keys of `wanted`, those known already without touching a child.
+    """The pieces of all keys of `wanted`; `known` are those that the caller has found made.
 
     Raises the first fault of a rendering, LeaseLost when `lost` says so, Unavailable.
     """
-    found = _known(database, wanted)
+    found = {key: known[key] for key in wanted if key in known}
     metrics.PIECES.labels("piece", "known").inc(len(found))
     missing = [key for key in wanted if key not in found]
     if missing:

@@ -20,7 +20,7 @@ from condarium.domain.lock import Lock
 from condarium.domain.redaction import redact
 from condarium.errors import CondariumError, WorldFault
 from condarium.storage import Storage, blob_key, open_storage
-from condarium.work import parent
+from condarium.work.parent import Parent, attach
 from services.packager.jobs import Setup, fault_to_json, members_of
 
 #: below everything that somebody waits for interactively
@@ -109,8 +109,7 @@ def answer(renderer: Renderer, job: Mapping[str, Any]) -> dict[str, Any]:
         return {"event": "failed", "job": job["job"], **fault_to_json(fault)}
 
 
-def main() -> None:
-    up = parent.attach(nice=NICE)
+def main(up: Parent) -> None:
     up.send("ready")
     renderer = Renderer(Setup(**up.receive()["setup"]))
     while True:
@@ -127,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(attach(nice=NICE))

@@ -1,12 +1,15 @@
 """The tarball: a list of members, one for each package and a last one for the environment. No byte is copied."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from sqlalchemy.orm import Session
 
 from condarium.conda.codec import codec
 from condarium.conda.member import MEMBER_FORMAT, MemberResult, make_top_member, member_key
 from condarium.database import archives
-from condarium.database.archives import Codec, Tarball
+from condarium.database import pieces as piece_rows
+from condarium.database.archives import Codec
 from condarium.domain.archive import MemberList, StoredMember
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.link_order import link_order
@@ -37,21 +40,32 @@ def make_tarball(work: Work, children: Children, task: Task, *, lost: Callable[[
     main = made.get(task.main_lock.platform) or made[min(made)]
     left_out = sorted(task.locks.keys() - made.keys())
     note = f"without {', '.join(left_out)}: tarballs are made for Linux and macOS" if left_out else None
-    members = MemberList(tuple(StoredMember(digest, size) for digest, size in main.parts))
-    return Made(members.identity, members.size, note=note)
+    members = MemberList(tuple(StoredMember(digest, size) for digest, size in main))
+
+    def record(session: Session) -> None:
+        for platform, parts in made.items():
+            version = _format(compression)
+            archives.store(session, possible[platform].hash, suffix, format=version, parts=parts)
+
+    return Made(members.identity, members.size, note=note, record=record)
+
+
+def _format(compression: Compression) -> str:
+    return f"{MEMBER_FORMAT}/{codec(compression).key}"
 
 
 def _tarball(
     work: Work, children: Children, lock: Lock, suffix: Codec, compression: Compression, lost: Callable[[], bool]
-) -> Tarball:
-    version = f"{MEMBER_FORMAT}/{codec(compression).key}"
-    with work.database.transaction() as session:
-        known = archives.find(session, lock.hash, suffix, format=version)
-    if known is not None:
-        return known
+) -> Sequence[tuple[str, int]]:
+    """The parts, in order; those of a tarball that is known already as they are."""
     keys = [(member_key(lock, member, compression), member) for member in link_order(lock)]
+    with work.database.transaction() as session:
+        known = archives.find(session, lock.hash, suffix, format=_format(compression))
+        found = {} if known else piece_rows.known(session, [key for key, _ in keys])
+    if known is not None:
+        return known.parts
     jobs = {key: PieceJob("member", lock, [member], compression) for key, member in keys}
-    found = pieces.ensure(work.database, children, jobs, lost=lost)
+    found = pieces.ensure(work.database, children, jobs, found, lost=lost)
     members = [
         MemberResult.from_json({"digest": found[key].digest, "size": found[key].size, **found[key].details})
         for key, _ in keys
@@ -60,6 +74,4 @@ def _tarball(
     sink = io.BytesIO()
     top = make_top_member(lock, rewrites, sink=sink, compression=compression)
     work.storage.put(blob_key(top.digest), sink.getvalue())
-    parts = [(member.digest, member.size) for member in [*members, top]]
-    with work.database.transaction() as session:
-        return archives.store(session, lock.hash, suffix, format=version, parts=parts)
+    return [(member.digest, member.size) for member in [*members, top]]

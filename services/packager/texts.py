@@ -23,7 +23,7 @@ _PAGE = 500
 
 def make_text(work: Work, children: Children, task: Task) -> Made:
     """Raises WorldFault, InputFault, Unavailable."""
-    key = artifact_key(task.artifact, task.build_key)
+    key = artifact_key(task.artifact, task.build.key)
     if task.artifact in _FORMATS:
         every = [task.locks[platform] for platform in sorted(task.locks)]
         locks = [task.main_lock] if task.artifact == ArtifactType.EXPLICIT else every

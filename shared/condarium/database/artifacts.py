@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
 
@@ -12,7 +12,7 @@ from condarium.database import builds, inbox, leases, outbox
 from condarium.database.tables import Build, BuildArtifact, Environment, LockPlatform
 from condarium.domain.artifact import UNFINISHED, ArtifactState, ArtifactType
 from condarium.domain.build import FINAL, Status
-from condarium.errors import Conflict
+from condarium.errors import Conflict, LeaseLost
 from condarium.events import ArtifactEvent, ArtifactFailed, ArtifactReady, ArtifactRequested, EnvironmentReady
 
 E = TypeVar("E", bound=ArtifactEvent)
@@ -119,10 +119,12 @@ def retry(session: Session, build: Build, artifact_type: ArtifactType, *, actor:
     return row
 
 
-def load_claimed(session: Session, held: leases.Claim) -> BuildArtifact:
-    """The row of a claim, locked for this transaction. Raises LeaseLost."""
-    row: BuildArtifact = leases.guard(session, CLAIMABLE, held)
-    return row
+def load_claimed(session: Session, held: leases.Claim) -> tuple[ArtifactType, Build]:
+    """What a claim of this transaction is about: the type, and the build with what it belongs to, deleted or not."""
+    kind, build_id = session.execute(
+        select(BuildArtifact.artifact_type, BuildArtifact.build_id).where(BuildArtifact.id == held.id)
+    ).one()
+    return ArtifactType(kind), load_build(session, build_id)
 
 
 def load_build(session: Session, build_id: int) -> Build:
@@ -156,35 +158,40 @@ def ready(
 
     Raises LeaseLost; then nothing is written.
     """
-    row = load_claimed(session, held)
-    row.state, row.reason = ArtifactState.READY.value, note
-    row.key, row.digest, row.size = key, digest, size
-    row.ready_on = session.execute(select(func.clock_timestamp())).scalar_one()
-    leases.release(row)
-    event = _event(ArtifactReady, build, row, digest=f"sha256:{digest}", size=size)
+    kind = _finish(
+        session,
+        held,
+        state=ArtifactState.READY.value,
+        reason=note,
+        key=key,
+        digest=digest,
+        size=size,
+        ready_on=func.clock_timestamp(),
+        owner=None,
+        lease_until=None,
+    )
+    event = _event(ArtifactReady, build, kind, digest=f"sha256:{digest}", size=size)
     outbox.add(session, event, source="packager")
     announce(session, build)
 
 
 def fail(session: Session, held: leases.Claim, build: Build, *, message: str) -> None:
     """Final, until a person asks for a retry. Raises LeaseLost."""
-    row = load_claimed(session, held)
-    row.state, row.reason = ArtifactState.FAILED.value, message
-    leases.release(row)
-    outbox.add(session, _event(ArtifactFailed, build, row, message=message), source="packager")
+    kind = _finish(session, held, state=ArtifactState.FAILED.value, reason=message, owner=None, lease_until=None)
+    outbox.add(session, _event(ArtifactFailed, build, kind, message=message), source="packager")
     announce(session, build)
 
 
 def postpone(session: Session, held: leases.Claim, *, seconds: float, message: str) -> None:
     """Gives the artifact back, to be tried again in `seconds`; `message` says what failed. Raises LeaseLost."""
-    row = load_claimed(session, held)
+    row = leases.guard(session, CLAIMABLE, held)
     row.state, row.reason = ArtifactState.REQUESTED.value, message
     leases.postpone(session, row, seconds=seconds)
 
 
 def give_back(session: Session, held: leases.Claim) -> None:
     """Another worker may take it at once; this attempt does not count. Raises LeaseLost."""
-    row = load_claimed(session, held)
+    row = leases.guard(session, CLAIMABLE, held)
     row.state = ArtifactState.REQUESTED.value
     row.attempt -= 1
     leases.release(row)
@@ -198,15 +205,13 @@ def announce(session: Session, build: Build) -> None:
     # Two artifacts that become final at the same time must see each other.
     session.execute(select(func.pg_advisory_xact_lock(_READY_LOCK, build.id % 2**31)))
     session.flush()
-    status = session.execute(
-        select(Build.status).where(Build.id == build.id, Build.deleted_on.is_(None))
-    ).scalar_one_or_none()
     rows = session.execute(
         select(BuildArtifact.artifact_type, BuildArtifact.state, BuildArtifact.attempt)
-        .where(BuildArtifact.build_id == build.id)
+        .join(Build, Build.id == BuildArtifact.build_id)
+        .where(Build.id == build.id, Build.status == Status.COMPLETED, Build.deleted_on.is_(None))
         .order_by(BuildArtifact.artifact_type)
     ).all()
-    if status != Status.COMPLETED or not rows or any(row.state in UNFINISHED for row in rows):
+    if not rows or any(row.state in UNFINISHED for row in rows):
         return
     said = ",".join(f"{row.artifact_type}:{row.state}:{row.attempt}" for row in rows)
     event_id = uuid.uuid5(uuid.NAMESPACE_OID, f"{build.id}/{said}")
@@ -218,6 +223,25 @@ def announce(session: Session, build: Build) -> None:
 
 
 _READY_LOCK = 0x656E7672
+
+
+def _finish(session: Session, held: leases.Claim, **values: Any) -> str:
+    """Ends a claim in one statement; returns the artifact's type. Raises LeaseLost."""
+    kind = session.execute(
+        update(BuildArtifact)
+        .where(
+            BuildArtifact.id == held.id,
+            BuildArtifact.owner == held.owner,
+            BuildArtifact.attempt == held.attempt,
+            BuildArtifact.state == ArtifactState.MAKING,
+        )
+        .values(**values)
+        .returning(BuildArtifact.artifact_type)
+        .execution_options(synchronize_session=False)
+    ).scalar_one_or_none()
+    if kind is None:
+        raise LeaseLost(f"artifact {held.id}: attempt {held.attempt} is no longer ours")
+    return str(kind)
 
 
 def _insert(session: Session, build_id: int, types: Sequence[ArtifactType], *, actor: str, priority: int = 0) -> bool:
@@ -245,16 +269,16 @@ def _reset(row: BuildArtifact) -> None:
     leases.release(row)
 
 
-def _event(cls: type[E], build: Build, row: BuildArtifact, *, actor: str = "system", **more: Any) -> E:
+def _event(cls: type[E], build: Build, kind: str, *, actor: str = "system", **more: Any) -> E:
     return cls(
         namespace=build.environment.namespace.name,
         environment=build.environment.name,
         actor=actor,
         build=build.id,
-        artifact=row.artifact_type,
+        artifact=kind,
         **more,
     )
 
 
 def _requested(session: Session, build: Build, row: BuildArtifact, *, actor: str, source: str) -> None:
-    outbox.add(session, _event(ArtifactRequested, build, row, actor=actor), source=source)
+    outbox.add(session, _event(ArtifactRequested, build, row.artifact_type, actor=actor), source=source)

@@ -1,9 +1,9 @@
 """Images: manifests in every encoding, and which repository may serve what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -30,47 +30,53 @@ class Manifest:
     platform: str
 
 
-def store(
-    session: Session,
-    *,
-    lock_hash: str,
-    plan: str,
-    media_type: str,
-    digest: str,
-    manifest: bytes,
-    config_digest: str,
-    size: int,
-    blobs: Iterable[Blob],
-) -> None:
-    """Records a manifest whose blobs are stored; an index names manifests, and has the lock of its first image.
+@dataclass(frozen=True)
+class Rendering:
+    """A manifest to be recorded, with the blobs (or manifests) that it names."""
 
-    Recording twice is harmless: lock, plan and media type decide the bytes. `size` in bytes of all layers.
+    media_type: str
+    digest: str
+    manifest: bytes
+    config_digest: str
+    blobs: tuple[Blob, ...]
+
+
+def store(session: Session, renderings: Iterable[Rendering], *, lock_hash: str, plan: str, size: int) -> None:
+    """Records an image in all its encodings; its blobs are stored. `size` in bytes of all layers.
+
+    An index has the lock of its first image. Recording twice is harmless: lock, plan and media type decide the bytes.
     """
-    lock_id = select(LockRow.id).where(LockRow.sha256 == lock_hash).scalar_subquery()
+    lock_id = session.execute(select(LockRow.id).where(LockRow.sha256 == lock_hash)).scalar_one()
+    every = list(renderings)
     session.execute(
         insert(Image)
         .values(
-            digest=digest,
-            lock_id=lock_id,
-            plan=plan,
-            media_type=media_type,
-            manifest=manifest,
-            config_digest=config_digest,
-            size=size,
+            [
+                {
+                    "digest": one.digest,
+                    "lock_id": lock_id,
+                    "plan": plan,
+                    "media_type": one.media_type,
+                    "manifest": one.manifest,
+                    "config_digest": one.config_digest,
+                    "size": size,
+                }
+                for one in every
+            ]
         )
         .on_conflict_do_nothing()
     )
     rows = {
-        blob.digest: {
-            "image_digest": digest,
+        (one.digest, blob.digest): {
+            "image_digest": one.digest,
             "blob_digest": blob.digest,
             "media_type": blob.media_type,
             "size": blob.size,
         }
-        for blob in blobs
+        for one in every
+        for blob in one.blobs
     }
-    if rows:
-        session.execute(insert(ImageBlob).values(list(rows.values())).on_conflict_do_nothing())
+    session.execute(insert(ImageBlob).values(list(rows.values())).on_conflict_do_nothing())
 
 
 def encodings(session: Session, digest: str) -> list[Manifest]:
@@ -94,21 +100,28 @@ def members(session: Session, digest: str) -> list[Manifest]:
     return [Manifest(*row) for row in session.execute(query)]
 
 
-def find(session: Session, lock_hash: str, plan: str) -> list[Manifest]:
-    """What is made of a lock by a plan, in all media types."""
-    query = _MANIFEST.where(LockRow.sha256 == lock_hash, Image.plan == plan).order_by(Image.media_type)
-    return [Manifest(*row) for row in session.execute(query)]
+@dataclass(frozen=True)
+class Made:
+    """An image that is there: digests by media type, lengths of the manifests, bytes of its layers."""
+
+    digests: Mapping[str, str]
+    lengths: Mapping[str, int]
+    size: int
 
 
-def size_of(session: Session, lock_hash: str, plan: str) -> int | None:
-    """Bytes of the layers of an image; None when it is not made."""
+def find(session: Session, lock_hash: str, plan: str) -> Made | None:
+    """What is made of a lock by a plan."""
     query = (
-        select(Image.size)
+        select(Image.media_type, Image.digest, func.length(Image.manifest).label("length"), Image.size)
         .join(LockRow, LockRow.id == Image.lock_id)
         .where(LockRow.sha256 == lock_hash, Image.plan == plan)
-        .limit(1)
     )
-    return session.execute(query).scalar_one_or_none()
+    rows = session.execute(query).all()
+    if not rows:
+        return None
+    return Made(
+        {row.media_type: row.digest for row in rows}, {row.media_type: row.length for row in rows}, rows[0].size
+    )
 
 
 def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:

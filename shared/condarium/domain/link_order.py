@@ -14,18 +14,30 @@ def link_order(lock: Lock) -> tuple[Member, ...]:
     """Conda packages with dependencies first, as rattler sorts them, then wheels by name, which uv installs after
     them.
     """
+    return tuple(_places(lock).values())
+
+
+def in_link_order(lock: Lock, members: Sequence[Member]) -> list[Member]:
+    """`members`, which are some of the lock's, in its link order."""
+    index = {key: number for number, key in enumerate(_places(lock))}
+    return sorted(members, key=lambda member: index[_key(member)])
+
+
+def _places(lock: Lock) -> dict[tuple[bool, str], Member]:
+    """The members by their keys, in order; kept with the lock, because every layer of an image asks for it."""
+    kept: dict[tuple[bool, str], Member] | None = lock.__dict__.get("_link_order")
+    if kept is None:
+        kept = lock.__dict__["_link_order"] = {_key(member): member for member in _in_order(lock)}
+    return kept
+
+
+def _in_order(lock: Lock) -> tuple[Member, ...]:
     by_name = {record.name: record for record in lock.conda}
     needed = {_package_name(spec) for record in lock.conda for spec in record.depends}
     roots = sorted(by_name.keys() - needed)
     # Packages that depend on each other in a circle have no root; rattler would leave them out, here they come last.
     names = _depth_first(by_name, [*sorted(by_name.keys() - set(roots), reverse=True), *roots])
     return (*(by_name[name] for name in names), *sorted(lock.pypi, key=lambda wheel: wheel.name))
-
-
-def in_link_order(lock: Lock, members: Sequence[Member]) -> list[Member]:
-    """`members`, which are some of the lock's, in its link order."""
-    place = {_key(member): index for index, member in enumerate(link_order(lock))}
-    return sorted(members, key=lambda member: place[_key(member)])
 
 
 def _key(member: Member) -> tuple[bool, str]:
