@@ -9,5 +9,6 @@ Writes:   builds by their legal moves, the environment's current build, locks, p
 
 Besides the five files: `attempt` (one attempt of one build), `slots` (who runs attempts), `logbook` (the log while it
 grows), `store` (the directory of prefixes and its disk), `symlink` (the rendering of where an environment points),
-`engine` with `job` (the child process that solves and links).
+`housekeeping` (what keeps the store tidy), `engine` with `engine_phases`, `engine_report` and `job` (the child process
+that solves and links).
 """

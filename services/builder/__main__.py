@@ -37,7 +37,9 @@ def start_child(settings: Settings) -> Child:
         if value
     }
     # Proxies of the service's own environment hold for what has no setting of its own.
-    names = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+    names = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
+    # uv's own variables are how an index is chosen that CONDARIUM_PIP_INDEX_URL does not name.
+    names += [name for name in os.environ if name.startswith("UV_")]
     argv = [sys.executable, "-m", "services.builder.engine"]
     return Child(argv, environ=environment(os.environ, names=names, **more))
 

@@ -66,7 +66,7 @@ _CONDA: list[tuple[str, Any, str | None, str]] = [
         "CHANNEL_CREDENTIALS",
         ("secret", "mapping"),
         "{}",
-        'JSON {URL prefix: {"username","password"} or {"token"}}; never part of a specification',
+        'JSON {URL prefix: {"username","password"}, {"token"} (Bearer) or {"conda_token"} (put into the path as /t/TOKEN/)}; never part of a specification',
     ),
     (
         "PIP_INDEX_URL",
@@ -99,7 +99,12 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
     ("BUILDER_SLOTS", ("integer", 1, 64), "2", "builds a builder runs at a time"),
     ("BUILDER_TIME_LIMIT_SECONDS", ("number", 1, 86400), "3600", "the longest that one attempt of a build may take"),
     ("BUILDER_SOLVE_LIMIT_SECONDS", ("number", 1, 3600), "300", "the longest that a solve may take"),
-    ("BUILDER_DRAIN_SECONDS", ("number", 0, 3600), "20", "how long a stopping builder lets its builds finish before it gives them back"),
+    (
+        "BUILDER_DRAIN_SECONDS",
+        ("number", 0, 3600),
+        "20",
+        "how long a stopping builder lets its builds finish before it gives them back",
+    ),
     ("BUILDER_MEMORY_BYTES", ("integer", 0, 1 << 42), "0", "address space of a build's child process; 0 is no limit"),
     (
         "BUILDER_DISK_SOFT_PERCENT",
@@ -157,10 +162,35 @@ _CLIENT: list[tuple[str, Any, str | None, str]] = [
         "client: the broker account of event subscribers",
     ),
 ]
+_COMPOSE: list[tuple[str, Any, str | None, str]] = [
+    ("IMAGE", "text", "condarium:latest", "compose: the image of the five services"),
+    ("PYTHON_IMAGE", "text", "python:3.12-slim", "compose: the image that it is built on"),
+    ("PIP_OPTIONS", "text", None, "compose: further options of pip while the image is built"),
+    ("POSTGRES_IMAGE", "text", "postgres:18", "compose: the image of the database"),
+    ("RABBITMQ_IMAGE", "text", "rabbitmq:4", "compose: the image of the broker"),
+    ("S3_IMAGE", "text", "chrislusf/seaweedfs:latest", "compose: the image of the blob store"),
+    ("POSTGRES_PASSWORD", ("secret", "text"), None, "compose: the database's password; letters and digits"),
+    ("RABBITMQ_PASSWORD", ("secret", "text"), None, "compose: the broker's password; letters and digits"),
+    ("SUBSCRIBER_PASSWORD", ("secret", "text"), None, "compose: the password of the broker account of subscribers"),
+    ("S3_SECRET_KEY", ("secret", "text"), None, "compose: the secret key of the blob store; letters and digits"),
+    (
+        "S3_EXTERNAL_URL",
+        ("url", "http", "https"),
+        "http://127.0.0.1:8333",
+        "compose: the blob store's address as clients see it",
+    ),
+    ("PUBLISH_ADDRESS", "text", "127.0.0.1", "compose: the address of this host that ports are published on"),
+    ("PUBLISH_API_PORT", ("integer", 1, 65535), "8080", "compose: the gateway's published port"),
+    ("PUBLISH_REGISTRY_PORT", ("integer", 1, 65535), "5000", "compose: the registry's published port"),
+    ("PUBLISH_S3_PORT", ("integer", 1, 65535), "8333", "compose: the blob store's published port"),
+    ("PUBLISH_AMQP_PORT", ("integer", 1, 65535), "5672", "compose: the broker's published port, for subscribers"),
+    ("STORE_VOLUME", "text", "store", "compose: the volume, or the directory of this host, that CONDARIUM_STORE is on"),
+    ("WATCHED", "text", "./environments", "compose: the directory of this host that is watched"),
+]
 _LOCAL: list[tuple[str, Any, str | None, str]] = [
     ("DATA_DIR", "path", None, "one-machine run: where its data lies"),
     ("STORAGE", ("word", "file", "s3"), "file", "one-machine run: the kind of private storage"),
     ("TEST_CACHE", "path", None, "tests: where what is slow to make is kept between runs"),
 ]
 
-REGISTER = _SERVER + _HTTP + _CONDA + _WORK + _CLIENT + _LOCAL
+REGISTER = _SERVER + _HTTP + _CONDA + _WORK + _CLIENT + _COMPOSE + _LOCAL
