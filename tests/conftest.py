@@ -1,10 +1,11 @@
 """Fixtures that every capability uses. Those of one area stand in `tests/fixtures/<area>.py` and are named here."""
 
-# The first is imported by the others, and pytest wants to rewrite a plugin before anybody imports it.
+# Imported by others first: pytest wants to rewrite a plugin before anybody imports it.
 pytest_plugins = [
     "tests.fixtures.infrastructure",
     "tests.fixtures.channel",
     "tests.fixtures.containers",
+    "tests.fixtures.compose",
     "tests.fixtures.engine",
     "tests.fixtures.environments",
     "tests.fixtures.gateway",

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 
 from condarium.errors import Unavailable
 
-
 AWAY = "the database cannot be reached; try again in a moment"
 #: A process that is frozen inside a transaction must not hold its rows: others could never claim them.
 FROZEN_SECONDS = 10
