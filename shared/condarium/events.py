@@ -100,7 +100,7 @@ class BuildCanceled(BuildEvent):
     """Final. Also emitted when a cancel is asked of a running build (`requested` is then true)."""
 
     name = "build.canceled"
-    source = ("api", "builder")
+    source = ("api", "builder", "watcher")
     internal = True
 
     requested: bool

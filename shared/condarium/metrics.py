@@ -4,7 +4,7 @@ A process shows those it has touched. Figures that stand in the database (`watch
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
@@ -41,29 +41,23 @@ EVENT_STREAMS = Gauge("condarium_event_streams", "Event streams open in this pro
 WATCHED_FILES = Gauge("condarium_watched_files", "Specification files under the watched directories")
 WATCHED_INVALID = Gauge("condarium_watched_invalid_files", "Watched files that are no valid specification now")
 
-DEPTH = Gauge("condarium_depth", "Rows that wait or are being worked on, of the whole system", ["what"])
+DEPTH = Gauge("condarium_depth", "Rows that wait, of the whole system (the same in every process)", ["what"])
 OUTBOX_LAG_SECONDS = Gauge("condarium_outbox_lag_seconds", "Age of the oldest event the broker has not confirmed")
 
 
-def watch(read: Callable[[], tuple[Mapping[str, float], float]], depths: tuple[str, ...]) -> None:
-    """Fills DEPTH (one child per name in `depths`) and OUTBOX_LAG_SECONDS by calling `read` when scraped.
+def ask(gauge: Gauge, read: Callable[[], float]) -> None:
+    """Calls `read` for the value whenever metrics are scraped; whatever it raises shows as NaN.
 
-    `read` gives (depth per name, lag in seconds); whatever it raises shows as NaN.
+    For figures that stand in the database: a scrape shows all others while it is away.
     """
 
-    def depth(name: str) -> Callable[[], float]:
-        return lambda: _or_nan(lambda: read()[0][name])
+    def value() -> float:
+        try:
+            return read()
+        except Exception:
+            return math.nan
 
-    for name in depths:
-        DEPTH.labels(name).set_function(depth(name))
-    OUTBOX_LAG_SECONDS.set_function(lambda: _or_nan(lambda: read()[1]))
-
-
-def _or_nan(read: Callable[[], float]) -> float:
-    try:
-        return read()
-    except Exception:  # a scrape must show the other figures while the database is away
-        return math.nan
+    gauge.set_function(value)
 
 
 def exposition() -> tuple[bytes, str]:

@@ -45,6 +45,8 @@ class Relay:
         return self._active.is_set()
 
     def start(self) -> None:
+        metrics.ask(metrics.DEPTH.labels("events-unpublished"), lambda: self._lag()[0])
+        metrics.ask(metrics.OUTBOX_LAG_SECONDS, lambda: self._lag()[1])
         for name, work in (("relay-number", self._number_once), ("relay-publish", self._publish_once)):
             thread = threading.Thread(target=self._forever, args=(name, work), name=name, daemon=True)
             self._threads.append(thread)
@@ -156,6 +158,10 @@ class Relay:
             self._measure(events, set(confirmed), ages)
             if len(confirmed) < len(events):
                 raise Unavailable(f"the broker refused {len(events) - len(confirmed)} of {len(events)} events")
+
+    def _lag(self) -> tuple[int, float]:
+        with self._database.transaction() as session:
+            return outbox.lag(session)
 
     def _measure(self, events: list[outbox.Stored], confirmed: set[int], ages: list[float]) -> None:
         for event in events:
