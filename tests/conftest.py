@@ -1,6 +1,10 @@
 """Fixtures that every capability uses. Those of one area stand in `tests/fixtures/<area>.py` and are named here."""
 
-# Imported by others first: pytest wants to rewrite a plugin before anybody imports it.
+import pytest
+
+# Fixtures import each other, in whatever order: all of them get pytest's assertions.
+pytest.register_assert_rewrite("tests.fixtures")
+
 pytest_plugins = [
     "tests.fixtures.infrastructure",
     "tests.fixtures.channel",
