@@ -1,0 +1,101 @@
+"""The watcher as the process that it is: file to event, signals, settings."""
+
+import json
+import signal
+import socket
+import time
+from pathlib import Path
+
+import psutil
+from sqlalchemy import select
+
+from condarium.database import Database
+from condarium.database.tables import Build
+from deploy.local.rabbitmq import PrivateRabbit
+from tests.fixtures.messaging import Process, eventually, tap
+
+SPECIFICATION = "name: demo\nchannels: [conda-forge]\ndependencies: [python]\n"
+
+
+def watcher(directory: Path, database_url: str, amqp_url: str, **more: str) -> Process:
+    settings = {
+        "CONDARIUM_DATABASE_URL": database_url,
+        "CONDARIUM_AMQP_URL": amqp_url,
+        "CONDARIUM_WATCHER_DIRECTORIES": json.dumps({"team": [str(directory / "specs")]}),
+        "CONDARIUM_WATCHER_QUIET_SECONDS": "0.1",
+    }
+    return Process(directory / "log", "-m", "services.watcher", **settings | more)
+
+
+def test_a_file_becomes_a_build_and_an_event_and_sigterm_ends_it(
+    tmp_path: Path, database: Database, amqp_url: str
+) -> None:
+    (tmp_path / "specs").mkdir()
+    with watcher(tmp_path, database.url, amqp_url) as process:
+        eventually(lambda: process.said('"running"'), 40)
+        time.sleep(0.5)
+        with tap(amqp_url, "build.queued.v1") as read:
+            before = time.monotonic()
+            (tmp_path / "specs/environment.yml").write_text(SPECIFICATION)
+            eventually(read, 15)
+            took = time.monotonic() - before
+            (event,) = read()
+        assert event["source"] == "watcher"
+        assert event["data"]["environment"] == "demo"
+        assert event["data"]["namespace"] == "team"
+        assert took < 5, f"{took:.1f} s"
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(10) == 0
+    assert all(json.loads(line) for line in process.text().splitlines())
+    assert "Traceback" not in process.text()
+
+
+def test_watching_holds_up_nothing_else(tmp_path: Path, database: Database, amqp_url: str) -> None:
+    """The kernel's listener blocks its thread: it must be another one than that of the health server and relay."""
+    (tmp_path / "specs").mkdir()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with watcher(tmp_path, database.url, amqp_url, CONDARIUM_HEALTH_PORT=str(port)) as process:
+        eventually(lambda: process.said('"running"'), 40)
+        slowest = 0.0
+        for _ in range(30):
+            before = time.monotonic()
+            with socket.create_connection(("127.0.0.1", port), 5) as client:
+                client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.0 200")
+            slowest = max(slowest, time.monotonic() - before)
+            time.sleep(0.05)
+        assert slowest < 0.8, f"{slowest:.2f} s"
+        used = psutil.Process(process.process.pid).cpu_percent(2.0)
+        assert used < 25, f"{used} % of a processor while nothing happens"
+
+
+def test_it_works_on_while_the_broker_is_away(
+    tmp_path: Path, database: Database, amqp_url: str, rabbit_server: PrivateRabbit
+) -> None:
+    (tmp_path / "specs").mkdir()
+    with watcher(tmp_path, database.url, amqp_url) as process:
+        eventually(lambda: process.said('"running"'), 40)
+        rabbit_server.kill()
+        try:
+            (tmp_path / "specs/environment.yml").write_text(SPECIFICATION)
+
+            def submitted() -> bool:
+                with database.transaction() as session:
+                    return session.execute(select(Build.id)).first() is not None
+
+            eventually(submitted, 10)
+            assert process.terminate(10) == 0
+        finally:
+            rabbit_server.start()
+
+
+def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
+    for value, word in (('{"a": ["relative"]}', "absolute path"), ("{", "JSON"), ('{"v2": ["/tmp"]}', "v2")):
+        with watcher(tmp_path, "postgresql://x@127.0.0.1:1/x", "amqp://x", CONDARIUM_WATCHER_DIRECTORIES=value) as bad:
+            assert bad.process.wait(30) == 2
+            (line,) = bad.text().splitlines()
+            assert "CONDARIUM_WATCHER_DIRECTORIES" in line
+            assert word in line
+        bad.log.unlink()
