@@ -8,9 +8,9 @@ import os
 import socket
 import sys
 
-from condarium import config, log
+from condarium import config, log, metrics
 from condarium.conda.channels import ChannelSettings
-from condarium.database import Database, check_schema
+from condarium.database import Database, artifacts, check_schema
 from condarium.errors import CondariumError
 from condarium.messaging import broker
 from condarium.messaging.health import Health
@@ -23,8 +23,12 @@ from services.packager.children import Children
 from services.packager.config import Settings
 from services.packager.handlers import Work
 from services.packager.jobs import Setup
+from services.packager.pieces import forget_leftovers
 from services.packager.service import make_service
 from services.packager.slots import Slots
+
+#: where the renderers write what is not stored yet
+SPOOL = ".spool"
 
 
 def channel_settings(settings: Settings) -> ChannelSettings:
@@ -60,7 +64,7 @@ def setup_of(settings: Settings, channels: ChannelSettings) -> Setup:
         channels=channels.to_json(),
         cache=str(settings.packager_cache),
         cache_bytes=settings.packager_cache_bytes,
-        spool=str(settings.packager_cache / ".spool"),
+        spool=str(settings.packager_cache / SPOOL),
     )
 
 
@@ -68,12 +72,14 @@ def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
         log.configure("packager", settings.log_level)
-        check_schema(settings.database_url)
-        storage = open_storage(settings.storage_url)
-        storage.prepare()
         database = Database(
             settings.database_url, pool_size=settings.database_pool_size, application="condarium-packager"
         )
+        database.wait_until_up()
+        check_schema(settings.database_url)
+        storage = open_storage(settings.storage_url)
+        storage.prepare()
+        forget_leftovers(settings.packager_cache / SPOOL)
         if settings.base_image is not None:
             store_base(database, storage, settings.base_image)
     except CondariumError as error:
@@ -93,6 +99,11 @@ def main() -> int:
         relay.stop()
         database.close()
 
+    def depth() -> float:
+        with database.transaction() as session:
+            return artifacts.queue_depth(session)
+
+    metrics.DEPTH.labels("artifacts-requested").set_function(depth)
     checks = {
         "database": database.ping,
         "broker": lambda: broker.ping(settings.amqp_url),

@@ -1,18 +1,25 @@
 """Makes what is missing of layers and members: each piece once in the whole installation, however many ask for it."""
 
+import contextlib
 import queue
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from condarium import log, metrics
 from condarium.database import Database, pieces
 from condarium.database.pieces import Known, Makers
-from condarium.errors import LeaseLost
+from condarium.errors import CondariumError, LeaseLost
 from services.packager.children import Children, Ticket
 from services.packager.jobs import PieceJob
 
 #: how often it is looked whether somebody else has finished a piece
 LOOK_SECONDS = 0.05
+#: how long a failed artifact waits for pieces that are still being made
+KEEP_SECONDS = 60.0
+#: what a killed child left is gone after a day
+STALE_SECONDS = 86400.0
 
 logger = log.get(__name__)
 
@@ -72,8 +79,10 @@ class _Making:
                 if not self._running and not self._todo:
                     self._look_elsewhere()
             return self._found
+        except CondariumError:
+            self._keep_what_ends_soon()
+            raise
         finally:
-            # children finish what they have begun: its bytes are stored, and found the next time
             self._makers.close()
 
     def _start_some(self) -> None:
@@ -92,6 +101,13 @@ class _Making:
             self._ahead = []
             self._running[id(ticket)] = (key, ticket)
             self._children.submit(ticket)
+
+    def _keep_what_ends_soon(self) -> None:
+        """Other pieces that are being made when one fails: the next try need not make them again."""
+        until = time.monotonic() + KEEP_SECONDS
+        while self._running and not self._lost() and time.monotonic() < until:
+            with contextlib.suppress(CondariumError):
+                self._take_result()
 
     def _take_result(self) -> None:
         try:
@@ -122,3 +138,13 @@ def _archives(jobs: Iterable[PieceJob]) -> list[tuple[str, str, int]]:
     """What is to be fetched, in the order of the jobs, each once."""
     wanted = {member.sha256: (member.url, member.sha256, member.size) for job in jobs for member in job.members}
     return list(wanted.values())
+
+
+def forget_leftovers(spool: Path) -> None:
+    """Deletes half-made pieces of children that were killed long ago."""
+    if not spool.is_dir():
+        return
+    for path in spool.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()

@@ -19,13 +19,16 @@ def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
         log.configure("registry", settings.log_level)
+        database = Database(
+            settings.database_url, pool_size=settings.database_pool_size, application="condarium-registry"
+        )
+        database.wait_until_up()
         check_schema(settings.database_url)
         storage = open_storage(settings.storage_url)
         storage.prepare()
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-registry")
     relay, feed = Relay(database, settings.amqp_url), Feed(database)
     checks = {
         "database": database.ping,

@@ -225,6 +225,11 @@ def announce(session: Session, build: Build) -> None:
 _READY_LOCK = 0x656E7672
 
 
+def queue_depth(session: Session) -> int:
+    """Artifacts that wait for a packager, or for what must come before them."""
+    return session.execute(select(func.count()).where(BuildArtifact.state == ArtifactState.REQUESTED)).scalar_one()
+
+
 def _finish(session: Session, held: leases.Claim, **values: Any) -> str:
     """Ends a claim in one statement; returns the artifact's type. Raises LeaseLost."""
     kind = session.execute(

@@ -1,5 +1,6 @@
 """One engine per process; a transaction is a `with` block."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -64,6 +65,18 @@ class Database:
         """Raises Unavailable unless the database answers."""
         with self.transaction() as session:
             session.execute(sqlalchemy.text("select 1"))
+
+    def wait_until_up(self, *, seconds: float = 60.0) -> None:
+        """For starts: raises Unavailable when the database does not answer within `seconds`."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                self.ping()
+                return
+            except Unavailable:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.25)
 
     def close(self) -> None:
         self._engine.dispose()
