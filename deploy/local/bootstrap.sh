@@ -109,7 +109,7 @@ make_environment() {
         "$python" -m venv --clear "$venv"
     fi
     say "installing $(grep -c '^[A-Za-z0-9].*==' "$lock") pinned Python packages (a minute or two the first time)"
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes --no-deps -r "$lock" \
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r "$lock" \
         || fail "pip could not install requirements-dev.lock; what it said stands above"
     "$venv/bin/python" - "$root" << 'END'
 import pathlib, sys, sysconfig

@@ -37,7 +37,7 @@ def demo(settings: Settings, environ: Mapping[str, str], console: Console, files
     console.rule("starting")
     plan = stack.up(settings, environ)
     if channel == sample.SAMPLE:
-        console.print(Panel(sample.BANNER, title="sample channel"))
+        console.print(Panel(sample.banner(settings.layout.channel), title="sample channel"))
     elif channel:
         console.print("conda-forge is reachable and is used itself")
     try:

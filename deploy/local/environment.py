@@ -25,6 +25,10 @@ def chosen(settings: Settings, state: State) -> dict[str, str]:
     }
 
 
+# What Debian's ca-certificates keeps, with the authorities that an administrator added.
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
 def derived(
     settings: Settings, state: State, given: Mapping[str, str], infrastructure: Infrastructure
 ) -> dict[str, str]:
@@ -51,6 +55,8 @@ def derived(
         "CONDARIUM_PACKAGER_CACHE": str(layout.packager_cache),
         **infrastructure.addresses(),
     }
+    if SYSTEM_CERTIFICATES.exists():
+        values["CONDARIUM_CA_BUNDLE"] = os.environ.get("SSL_CERT_FILE") or str(SYSTEM_CERTIFICATES)
     if layout.base_image.exists():
         values["CONDARIUM_BASE_IMAGE"] = str(layout.base_image)
     if state.channel == sample.SAMPLE:

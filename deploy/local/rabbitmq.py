@@ -18,9 +18,12 @@ VIRTUAL_HOST = "condarium"
 EXCHANGE = "condarium.events"
 USER = "condarium"
 # May bind queues of its own to the exchange and read them; may not publish, nor touch the queues of the services.
+# Its queues: condarium-sub.ANYTHING, and what a stock nameko service calls its own (evt-condarium-...). Such a service
+# declares the exchange, too, which RabbitMQ only allows with "configure"; that goes with being able to delete it.
 SUBSCRIBER = "subscriber"
-SUBSCRIBER_OWN = r"^condarium-sub\..*$"
-SUBSCRIBER_READS = r"^(condarium-sub\..*|condarium\.events)$"
+SUBSCRIBER_QUEUES = r"condarium-sub\..*|evt-condarium-.*"
+SUBSCRIBER_OWN = rf"^({SUBSCRIBER_QUEUES})$"
+SUBSCRIBER_DECLARES = SUBSCRIBER_READS = rf"^({SUBSCRIBER_QUEUES}|condarium\.events)$"
 # The scripts in /usr/sbin change to the user rabbitmq; these don't.
 PROGRAM_DIRECTORIES = ("/usr/lib/rabbitmq/bin", "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin")
 
@@ -158,7 +161,7 @@ class PrivateRabbit(PrivateServer):
         # Binding a queue needs "write" on the queue: it names queues only, so publishing to the exchange is refused.
         reading = {
             "user": SUBSCRIBER,
-            "configure": SUBSCRIBER_OWN,
+            "configure": SUBSCRIBER_DECLARES,
             "write": SUBSCRIBER_OWN,
             "read": SUBSCRIBER_READS,
         }

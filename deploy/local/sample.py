@@ -1,6 +1,7 @@
 """Which channel stands behind the name conda-forge: itself, or the sample channel of this machine."""
 
 import json
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,16 +16,14 @@ PROBE = "https://conda.anaconda.org/conda-forge/noarch/repodata_shards.msgpack.z
 PROBE_SECONDS = 2.0
 LABEL = "the sample channel of this machine"
 SAMPLE, CONDA_FORGE = "sample", "conda-forge"
-BANNER = (
-    "conda-forge is mirrored by the sample channel, which is made out of this machine's Python, Debian libraries and "
-    "wheels from PyPI: about 140 packages, locks name conda-forge but only this machine can serve them."
-)
 
 
 def conda_forge_answers() -> bool:
     """A short look at conda-forge itself, through the caller's own proxies and certificates."""
     try:
-        return httpx.head(PROBE, timeout=PROBE_SECONDS, follow_redirects=True).status_code == 200
+        certificates = ssl.create_default_context()  # the system's, with what an administrator added
+        reply = httpx.head(PROBE, timeout=PROBE_SECONDS, follow_redirects=True, verify=certificates)
+        return reply.status_code == 200
     except (httpx.HTTPError, OSError, ValueError):
         return False
 
@@ -54,6 +53,16 @@ def make(layout: Layout) -> None:
         make_channel(layout.channel, progress=lambda text: print(f"  channel      {text}", flush=True))
     except ChannelError as error:
         raise LocalProblem(f"the sample channel cannot be made: {error}") from error
+
+
+def banner(channel: Path) -> str:
+    """What people have to know who see conda-forge in a lock."""
+    info = read_info(channel)
+    return (
+        "conda-forge is mirrored by the sample channel of this machine: "
+        f"{info.packages if info else 'some'} packages made out of its Python, its Debian libraries and wheels. "
+        "Locks name conda-forge, but only this machine can serve them."
+    )
 
 
 def values(channel: Path) -> dict[str, str]:

@@ -65,7 +65,10 @@ def test_a_subscriber_reads_events_and_cannot_publish(rabbit_server: PrivateRabb
         with pytest.raises(amqp.AccessRefused, match="access to queue"):
             reader.channel().queue_declare("builder.build.queued.v1")
         with pytest.raises(amqp.AccessRefused, match="access to exchange"):
-            reader.channel().exchange_delete(EXCHANGE)
+            reader.channel().exchange_declare("condarium.dead", "topic")
+        for command in ("queue_delete", "queue_purge"):
+            with pytest.raises(amqp.AccessRefused, match="access to queue"):
+                getattr(reader.channel(), command)("condarium.dead.letters")
 
 
 def test_rabbitmq_has_no_guest_and_listens_on_loopback_only(rabbit_server: PrivateRabbit) -> None:
