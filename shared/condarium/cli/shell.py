@@ -39,7 +39,9 @@ def downloaded_prefix(client: Client, namespace: str, name: str) -> Path:
         archive, unpacked = Path(scratch) / "environment.tar.gz", Path(scratch) / "prefix"
         save(client, f"build/{build_id}/archive/", archive, {"format": "gz"}, 300, quiet=False)
         with tarfile.open(archive) as tar:
-            tar.extractall(unpacked, filter="tar")
+            # Debian 12's Python 3.11.2 does not know `filter=`; where it is known, names outside are refused.
+            tar.extraction_filter = getattr(tarfile, "tar_filter", None)
+            tar.extractall(unpacked)
         if not target.exists():
             unpacked.rename(target)
     try:
