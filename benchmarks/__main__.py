@@ -14,6 +14,7 @@ import psycopg
 
 from benchmarks import growth, measure, scenarios
 from condarium.database import migrate
+from deploy.base.make import make_base
 from deploy.local.channel import make_channel
 from deploy.local.postgres import PrivatePostgres
 from deploy.local.rabbitmq import PrivateRabbit
@@ -61,7 +62,10 @@ def _measure(directory: Path, channel: Path, times: int, quick: bool) -> dict[st
             connection.execute("create database bench")
         url = postgres.database_url("bench")
         migrate(url)
-        with running_system(database_url=url, amqp_url=rabbit.url, channel=channel) as system:
+        make_base(directory / "base")
+        with running_system(
+            database_url=url, amqp_url=rabbit.url, channel=channel, CONDARIUM_BASE_IMAGE=str(directory / "base")
+        ) as system:
             bare = directory / "bare"
 
             def run(label: str, work: Any) -> None:

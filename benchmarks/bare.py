@@ -1,13 +1,13 @@
 """The yardstick: a child process that starts, imports py-rattler, solves, links and writes the lock."""
 
 import json
-import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from condarium.domain.specification import parse
+from condarium.work.child import Child
 from services.builder.job import Job, host_platform
 
 ROOT = Path(__file__).parents[1]
@@ -32,22 +32,18 @@ def job(text: str, directory: Path, settings: dict[str, str], number: int) -> Jo
 
 
 def seconds(asked: Job) -> float:
-    """From the start of the process to its end. Raises RuntimeError when it could not link."""
+    """From the start of the process to its last word. Raises RuntimeError when it could not link."""
     started = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-m", "services.builder.engine"],
-        input=json.dumps(asked.to_json()) + "\n",
-        cwd=ROOT,
-        env={"PYTHONPATH": "shared:.", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},
-        capture_output=True,
-        text=True,
-        start_new_session=True,
-        check=False,
-    )
-    taken = time.perf_counter() - started
-    last = json.loads(done.stdout.splitlines()[-1])
-    if last["event"] != "linked":
-        raise RuntimeError(f"the bare child says {last}\n{done.stderr}")
+    environ = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+    with Child([sys.executable, "-m", "services.builder.engine"], environ=environ) as child:
+        child.wait_ready()
+        child.send(asked.to_json())
+        while (message := child.receive(300)) is not None:
+            if message["event"] in ("linked", "failed"):
+                break
+        taken = time.perf_counter() - started
+    if message is None or message["event"] != "linked":
+        raise RuntimeError(f"the bare child says {message}")
     return taken
 
 

@@ -38,8 +38,12 @@ def until_artifact(system: System, build_id: int, artifact: str, seconds: float 
     """Seconds until the build's detail lists the artifact."""
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
-        if any(item["artifact_type"] == artifact for item in system.build(build_id)["build_artifacts"]):
+        states = {item["artifact_type"]: item for item in system.build(build_id)["condarium"]["artifacts"]}
+        found = states.get(artifact, {})
+        if found.get("state") == "READY":
             return time.perf_counter() - started
+        if found.get("state") == "FAILED":
+            break
         time.sleep(POLL_SECONDS)
     raise RuntimeError(f"{artifact} of build {build_id} was not made: {system.build(build_id)['condarium']}")
 
