@@ -27,11 +27,14 @@ def main() -> int:
         settings = config.load(Settings, os.environ)
         log.configure("watcher", settings.log_level)
         roots = settings.roots()
+        database = Database(
+            settings.database_url, pool_size=settings.database_pool_size, application="condarium-watcher"
+        )
+        database.wait_until_up()
         check_schema(settings.database_url)
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-watcher")
     relay = Relay(database, settings.amqp_url)
 
     def take(source: Source, content: bytes) -> handlers.Outcome:

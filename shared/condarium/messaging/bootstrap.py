@@ -8,6 +8,7 @@ from condarium...  # everything else
 import os
 import sys
 import warnings
+from typing import Any
 
 #: for calls that block in C (tpool); eventlet would start 20
 BLOCKING_THREADS = "4"
@@ -23,10 +24,40 @@ def patch() -> None:
         raise RuntimeError("bootstrap.patch() comes too late: psycopg is imported already")
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
     os.environ.setdefault("EVENTLET_THREADPOOL_SIZE", BLOCKING_THREADS)
+    # eventlet's resolver costs 14 MB and knows no nsswitch; the C library's is asked in a thread instead
+    os.environ["EVENTLET_NO_GREENDNS"] = "yes"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import eventlet  # it announces its own end on import; see the ADR on nameko at the edge
     eventlet.monkey_patch()
+    _resolve_in_threads()
+
+
+def _resolve_in_threads() -> None:
+    import socket
+
+    from eventlet import tpool
+    from eventlet.green import socket as green_socket
+    from eventlet.patcher import original
+
+    plain = original("socket")
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host is None or _is_address(plain, host):
+            return plain.getaddrinfo(host, *arguments, **options)
+        return tpool.execute(plain.getaddrinfo, host, *arguments, **options)
+
+    socket.getaddrinfo = green_socket.getaddrinfo = getaddrinfo
+
+
+def _is_address(plain: Any, host: Any) -> bool:
+    for family in (plain.AF_INET, plain.AF_INET6):
+        try:
+            plain.inet_pton(family, host if isinstance(host, str) else host.decode())
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
 
 
 def patched() -> bool:
