@@ -48,10 +48,11 @@ def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
         log.configure("builder", settings.log_level)
-        check_schema(settings.database_url)
         database = Database(
             settings.database_url, pool_size=settings.database_pool_size, application="condarium-builder"
         )
+        database.wait_until_up()
+        check_schema(settings.database_url)
         found = open_store(settings.store)
         with database.transaction() as session:
             store = Store(found.directory, found.uuid, stores.register(session, found.uuid, str(found.directory)))
@@ -77,7 +78,7 @@ def main() -> int:
         with database.transaction() as session:
             return builds.queue_depth(session)
 
-    metrics.DEPTH.labels("builds-queued").set_function(depth)
+    metrics.ask(metrics.DEPTH.labels("builds-queued"), depth)
     checks = {"database": database.ping, "broker": lambda: broker.ping(settings.amqp_url)}
     return run_service(
         make_service(database, store, slots),
