@@ -1,7 +1,7 @@
 # Everything that one does with a checkout. `make help` lists it.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: demo up down status logs migrate dump restore channel check test bench lint fmt help tools-python tools-run tools-test
+.PHONY: demo up down status logs migrate dump restore channel check test bench lint fmt lock help tools-python tools-run tools-test
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m deploy.local
@@ -54,6 +54,13 @@ lint: tools-python ## only the linter, with its fixes applied
 
 fmt: tools-python ## format all code
 	@.venv/bin/ruff format .
+
+COMPILE := .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	--no-annotate --prerelease if-necessary-or-explicit pyproject.toml --extra services
+
+lock: tools-python ## pin anew what pyproject.toml asks for (docs/adr/0006)
+	@$(COMPILE) --extra local --extra dev -o requirements-dev.lock
+	@$(COMPILE) -c requirements-dev.lock -o requirements.lock
 
 tools-python:
 	@deploy/local/bootstrap.sh python
