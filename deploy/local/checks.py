@@ -1,5 +1,8 @@
 """What is compared before anything starts on existing data; each refusal names the command to run."""
 
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
 import psycopg
 
 from condarium.database import check_schema, migrate
@@ -8,6 +11,7 @@ from deploy.local.infrastructure import Infrastructure
 from deploy.local.layout import Layout
 from deploy.local.postgres import binaries_major
 from deploy.local.problem import LocalProblem
+from deploy.local.state import State
 
 # How prefixes and blobs lie on disk. A store that another format wrote is not touched.
 STORE_FORMAT = 1
@@ -28,6 +32,29 @@ def check_store_format(layout: Layout) -> None:
             f"the store in {layout.data} has format {found}, this release reads and writes format {STORE_FORMAT}; "
             "run the release that wrote it, or start on fresh data: CONDARIUM_DATA_DIR=/another/directory make up"
         )
+
+
+def check_storage(kept: State, values: Mapping[str, str], *, moved: bool) -> None:
+    """Remember where the bytes of a database are, refuse to look for them elsewhere; `moved` says that they moved.
+
+    Raises:
+        LocalProblem: the same database, another storage.
+    """
+    database, storage = _place(values["CONDARIUM_DATABASE_URL"]), _place(values["CONDARIUM_STORAGE_URL"])
+    if kept.storage not in (None, storage) and kept.database == database and not moved:
+        raise LocalProblem(
+            f"what this database knows of is stored in {kept.storage}, and would be looked for in {storage}. "
+            "Set CONDARIUM_STORAGE and CONDARIUM_STORAGE_URL as before; or use fresh data: "
+            "CONDARIUM_DATA_DIR=/another/directory make up; or, once everything is copied: STORAGE_MOVED=yes make up"
+        )
+    kept.database, kept.storage = database, storage
+
+
+def _place(url: str) -> str:
+    """An address without credentials, and without a port where that is ours to choose."""
+    parts = urlsplit(url)
+    host = "this machine" if parts.hostname == "127.0.0.1" else f"{parts.hostname or ''}:{parts.port or ''}".strip(":")
+    return f"{parts.scheme}://{host}{parts.path}"
 
 
 def check_postgres_major(infrastructure: Infrastructure) -> None:

@@ -80,7 +80,7 @@ def image(subject: Subject) -> str:
     program = f"import {subject.imports}"
     if _succeeds("docker", "version", "--format", "{{.Server.Version}}"):
         _run("docker", "pull", "--quiet", subject.image)
-        _run("docker", "run", "--rm", subject.image, "python", "-c", program)
+        _run("docker", "run", "--rm", "--network", "none", subject.image, "python", "-c", program)
         return f"docker run {subject.image}: {program}"
     if shutil.which("skopeo"):
         with tempfile.TemporaryDirectory(prefix="condarium-demo-") as scratch:

@@ -86,6 +86,7 @@ def _prepare(settings: Settings, environ: Mapping[str, str], until: Until) -> tu
     kept.derived = {name: value for name, value in values.items() if name not in given}
     checks.check_store_format(layout)
     checks.check_postgres_major(servers)
+    checks.check_storage(kept, values, moved=bool(environ.get("STORAGE_MOVED")))
     state.save(kept, layout.state)
     common = {**environment.inherited(environ), **values}
     plan = Plan(kept, servers, values, servers.programs(), services.programs(settings, kept, common))

@@ -25,6 +25,9 @@ class State:
     derived: dict[str, str] = field(default_factory=dict)
     # "sample" once the sample channel stands in for conda-forge, "conda-forge" once that was found reachable.
     channel: str | None = None
+    # Which database keeps track of which storage; without credentials.
+    database: str | None = None
+    storage: str | None = None
 
     def secret(self, name: str) -> str:
         """The secret of that name, made on first use; hexadecimal, so that it needs no quoting anywhere."""

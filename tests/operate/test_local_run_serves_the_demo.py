@@ -20,18 +20,19 @@ ENVIRONMENT = "name: tried\nchannels: [conda-forge]\ndependencies: [python, clic
 
 
 def test_the_demo_serves_an_environment_in_every_way_and_down_leaves_nothing(
-    local_run: LocalRun, sample_channel: Path, tmp_path: Path
+    local_run: LocalRun, sample_channel: Path, tmp_path: Path, dockerd: str
 ) -> None:
     file = tmp_path / "small.yml"
     file.write_text("name: small\nchannels: [conda-forge]\ndependencies: [python, click, rich]\n")
     local_run.data.mkdir()
     # As hard links: the demo finds its sample channel made.
     shutil.copytree(sample_channel, local_run.data / "channel", copy_function=os.link)
-    said = local_run("demo", str(file), DEMO_CHANNEL="sample", COLUMNS="200")
+    said = local_run("demo", str(file), DEMO_CHANNEL="sample", COLUMNS="200", DOCKER_HOST=dockerd)
     assert "conda-forge is mirrored by the sample channel" in said
     for line in ("directory", "lockfiles", "tarball", "image", "events"):
         assert f"  {line:<10} FAILED" not in said
         assert f"  {line:<10} " in said
+    assert "docker run 127.0.0.1:" in said
     for hint in ("docker pull 127.0.0.1:", "no docker login needed", "events/?after=0", "condarium env create"):
         assert hint in said
     assert {name for name in local_run.pids() if name in SERVICES} == SERVICES

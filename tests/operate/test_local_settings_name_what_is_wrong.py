@@ -4,10 +4,11 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from condarium.config import REGISTER, check_all
-from deploy.local import allotment, environment, infrastructure, ports, settings, state
+from deploy.local import allotment, checks, environment, infrastructure, ports, settings, state
 from deploy.local.problem import LocalProblem
 
 CHECKOUT = Path("/somewhere/condarium")
@@ -125,6 +126,30 @@ def test_private_ports_are_not_those_of_outgoing_connections() -> None:
     found = ports.private_ports(5, seed="x")
     assert len(set(found)) == 5
     assert all(ports.PRIVATE_FIRST <= port <= ports.PRIVATE_LAST for port in found)
+
+
+def test_another_storage_for_the_same_database_is_refused(tmp_path: Path, kept: state.State) -> None:
+    checks.check_storage(kept, plan(tmp_path, kept), moved=False)
+    in_s3 = plan(tmp_path, kept, CONDARIUM_STORAGE="s3")
+    with pytest.raises(LocalProblem, match=r"stored in file://.*, and would be looked for in s3://this machine/"):
+        checks.check_storage(kept, in_s3, moved=False)
+    checks.check_storage(kept, in_s3, moved=True)
+    checks.check_storage(kept, in_s3, moved=False)
+    own = {"CONDARIUM_DATABASE_URL": "postgresql://me:pw@db.example/other", "CONDARIUM_STORAGE_URL": "memory://"}
+    checks.check_storage(kept, own, moved=False)
+    assert "pw" not in str(kept.database)
+
+
+def test_a_schema_from_the_future_and_a_database_that_is_away_are_refused(empty_database_url: str) -> None:
+    assert checks.check_or_make_schema(empty_database_url) == "made"
+    assert checks.check_or_make_schema(empty_database_url) == "is current"
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'from the future'")
+    with pytest.raises(LocalProblem, match="newer than this release"):
+        checks.check_or_make_schema(empty_database_url)
+    elsewhere = empty_database_url.rpartition("@")[0] + "@127.0.0.1:1/none"
+    with pytest.raises(LocalProblem, match=r"(?s)127.0.0.1:1/none does not answer.*unset it"):
+        checks.check_or_make_schema(elsewhere)
 
 
 def test_a_state_of_another_format_is_refused(tmp_path: Path, kept: state.State) -> None:
