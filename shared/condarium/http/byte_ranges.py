@@ -14,7 +14,7 @@ from condarium.http.stream import Stream
 from condarium.storage import Storage
 
 #: sent at a time; small pieces are joined up to this
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = 256 * 1024
 #: threads that read for downloads
 READERS = 16
 
@@ -133,13 +133,15 @@ async def chunks(storage: Storage, pieces: Iterable[Piece]) -> AsyncGenerator[by
 
 
 def _read(storage: Storage, pieces: Iterable[Piece]) -> Generator[bytes, None, None]:
-    gathered = bytearray()
+    gathered: list[bytes] = []
+    size = 0
     for piece in pieces:
         with storage.open(piece.key, piece.start, piece.end) as blob:
-            for chunk in blob:
-                gathered += chunk
-                if len(gathered) >= CHUNK_BYTES:
-                    yield bytes(gathered)
-                    gathered.clear()
+            while chunk := blob.read(CHUNK_BYTES - size):
+                gathered.append(chunk)
+                size += len(chunk)
+                if size >= CHUNK_BYTES:
+                    yield b"".join(gathered)
+                    gathered, size = [], 0
     if gathered:
-        yield bytes(gathered)
+        yield b"".join(gathered)
