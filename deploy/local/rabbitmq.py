@@ -18,12 +18,12 @@ VIRTUAL_HOST = "condarium"
 EXCHANGE = "condarium.events"
 USER = "condarium"
 # May bind queues of its own to the exchange and read them; may not publish, nor touch the queues of the services.
-# Its queues: condarium-sub.ANYTHING, and what a stock nameko service calls its own (evt-condarium-...). Such a service
-# declares the exchange, too, which RabbitMQ only allows with "configure"; that goes with being able to delete it.
+# Its queues: condarium-sub.ANYTHING, and what a stock nameko service calls its own (evt-condarium-...). It may not
+# declare the exchange, for who may declare may delete; nameko has the setting DECLARE_EVENT_EXCHANGES: false for that.
 SUBSCRIBER = "subscriber"
 SUBSCRIBER_QUEUES = r"condarium-sub\..*|evt-condarium-.*"
 SUBSCRIBER_OWN = rf"^({SUBSCRIBER_QUEUES})$"
-SUBSCRIBER_DECLARES = SUBSCRIBER_READS = rf"^({SUBSCRIBER_QUEUES}|condarium\.events)$"
+SUBSCRIBER_READS = rf"^({SUBSCRIBER_QUEUES}|condarium\.events)$"
 # The scripts in /usr/sbin change to the user rabbitmq; these don't.
 PROGRAM_DIRECTORIES = ("/usr/lib/rabbitmq/bin", "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin")
 
@@ -161,7 +161,7 @@ class PrivateRabbit(PrivateServer):
         # Binding a queue needs "write" on the queue: it names queues only, so publishing to the exchange is refused.
         reading = {
             "user": SUBSCRIBER,
-            "configure": SUBSCRIBER_DECLARES,
+            "configure": SUBSCRIBER_OWN,
             "write": SUBSCRIBER_OWN,
             "read": SUBSCRIBER_READS,
         }

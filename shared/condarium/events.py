@@ -57,7 +57,7 @@ class BuildQueued(BuildEvent):
 
 @dataclass(frozen=True)
 class BuildStarted(BuildEvent):
-    """A builder took the build; `attempt` counts from 1."""
+    """A builder took the build. `attempt` counts from 1."""
 
     name = "build.started"
     source = ("builder",)
@@ -86,7 +86,7 @@ class BuildCompleted(BuildEvent):
 
 @dataclass(frozen=True)
 class BuildFailed(BuildEvent):
-    """Final. `reason` is a kebab-case word, `message` the sentence for people."""
+    """The build ended without a prefix, for good. `reason` is a kebab-case word, `message` the sentence for people."""
 
     name = "build.failed"
     source = ("builder",)
@@ -97,7 +97,7 @@ class BuildFailed(BuildEvent):
 
 @dataclass(frozen=True)
 class BuildCanceled(BuildEvent):
-    """Final. Also emitted when a cancel is asked of a running build (`requested` is then true)."""
+    """The build was canceled, for good. Also emitted when it is asked to end (`requested` is then true)."""
 
     name = "build.canceled"
     source = ("api", "builder", "watcher")
@@ -120,6 +120,8 @@ class EnvironmentUpdated(Event):
 
 @dataclass(frozen=True)
 class EnvironmentDeleted(Event):
+    """The environment is gone; its name is free again."""
+
     name = "environment.deleted"
     source = ("api",)
     internal = True
@@ -145,6 +147,8 @@ class ArtifactEvent(Event):
 
 @dataclass(frozen=True)
 class ArtifactRequested(ArtifactEvent):
+    """Somebody wants an artifact that is not there yet."""
+
     name = "artifact.requested"
     source = ("api", "registry")
     internal = True
@@ -152,7 +156,7 @@ class ArtifactRequested(ArtifactEvent):
 
 @dataclass(frozen=True)
 class ArtifactReady(ArtifactEvent):
-    """`digest` is the sha256 of what is served (of the manifest, for an image); `size` in bytes."""
+    """The artifact can be fetched. `digest` is the sha256 of what is served (of the manifest, for an image)."""
 
     name = "artifact.ready"
     source = ("packager",)
@@ -163,6 +167,8 @@ class ArtifactReady(ArtifactEvent):
 
 @dataclass(frozen=True)
 class ArtifactFailed(ArtifactEvent):
+    """The artifact could not be made, for good; `message` is the sentence for people."""
+
     name = "artifact.failed"
     source = ("packager",)
 
