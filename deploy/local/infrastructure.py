@@ -1,6 +1,5 @@
 """The private servers that this run needs: those that the caller did not replace by servers of their own."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +84,10 @@ def of(layout: Layout, state: State, given: Mapping[str, str]) -> Infrastructure
 
 
 def make_directories(layout: Layout) -> None:
-    """The data directory's own directories. Those with secrets in them are closed."""
-    for directory in (layout.data, layout.logs, layout.storage, layout.store, layout.cache, layout.packager_cache):
+    """The data directory's own directories. Those with bytes that not everybody may see are closed."""
+    for directory in (layout.data, layout.store):  # prefixes are for everybody on this machine
         directory.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() == 0:
-        layout.data.chmod(0o755)
-    layout.run.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(directory.stat().st_mode | 0o055)
+    for directory in (layout.run, layout.logs, layout.storage, layout.cache, layout.packager_cache):
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
