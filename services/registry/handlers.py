@@ -1,19 +1,26 @@
 """The use cases of the registry: which image a reference means, and which blobs a repository may serve."""
 
+import json
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from condarium.database import builds, environments, image_tags, images
+from condarium.database import builds, environments, image_tags, images, namespaces
 from condarium.database.images import Blob, Manifest
 from condarium.database.tables import Build, Environment
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
 from condarium.domain.naming import BuildKey
+from condarium.domain.specification import parse
 from condarium.domain.tags import Generation, HashPrefix, Latest, ambiguity, choose, parse_digest, parse_tag
-from condarium.work.demand import demand
-from services.registry.faults import BlobUnknown, DigestInvalid, ManifestUnknown, NameUnknown
+from condarium.errors import InvalidInput
+from condarium.work.demand import WAITED_FOR, demand
+from condarium.work.submission import submit
+from services.registry.faults import BlobUnknown, DigestInvalid, ManifestUnknown, NameInvalid, NameUnknown
 from services.registry.names import Repository
+
+#: a pull by packages tries a failed build again only after this long: docker asks twice for what it cannot get
+AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ def find_image(session: Session, repository: Repository, tag: str, *, actor: str
 
     Raises NameUnknown, and ManifestUnknown with the reason when the image can never be there as things stand.
     """
+    if repository.packages:
+        _submit_on_demand(session, repository, actor=actor)
     environment = _environment(session, repository)
     wanted = parse_tag(tag)
     lock_hash = None
@@ -55,6 +64,31 @@ def find_image(session: Session, repository: Repository, tag: str, *, actor: str
             "and specifications"
         )
     return _image_of(session, builds.load(session, build_id), lock_hash, actor=actor)
+
+
+def _submit_on_demand(session: Session, repository: Repository, *, actor: str) -> None:
+    """Asks for the environment of these packages, unless there is one, or a try has just failed.
+
+    Raises NameInvalid for packages that cannot be asked for.
+    """
+    # two pulls at the same time ask once
+    namespaces.ensure(session, repository.namespace, actor=actor, reserved=True)
+    image_tags.hold_name(session, repository.namespace, repository.environment)
+    known = environments.find(session, repository.namespace, repository.environment)
+    build_id = image_tags.latest(session, known) if known else None
+    if build_id is not None:
+        failed = builds.load(session, build_id).status in (Status.FAILED, Status.CANCELED)
+        if not failed or (image_tags.ended_seconds_ago(session, build_id) or 0) < AGAIN_SECONDS:
+            return
+    text = json.dumps({"name": repository.environment, "dependencies": list(repository.packages)})
+    try:
+        # rattler's parser: only those who pull by packages pay for its memory
+        from condarium.conda import matchspec
+
+        specification = parse(text, check_match_spec=matchspec.check)
+    except InvalidInput as error:
+        raise NameInvalid(f"{repository.text}: {error}") from None
+    submit(session, specification, namespace=repository.namespace, actor=actor, source="registry", priority=WAITED_FOR)
 
 
 def _by_hash(session: Session, environment: Environment, digits: str) -> tuple[int | None, str | None]:

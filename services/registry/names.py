@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from condarium.domain import on_demand
 from condarium.domain.naming import decode_oci, encode_oci
+from condarium.errors import InvalidInput
 from services.registry.faults import NameInvalid, NameUnknown
 
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*\Z")
@@ -12,11 +14,12 @@ _LONGEST = 255
 
 @dataclass(frozen=True)
 class Repository:
-    """What a path names; `text` as the client wrote it."""
+    """What a path names; `text` as the client wrote it. `packages` are match specs, of an image asked for by them."""
 
     namespace: str
     environment: str
     text: str
+    packages: tuple[str, ...] = ()
 
     @property
     def scope(self) -> str:
@@ -31,6 +34,12 @@ def parse_repository(text: str, default_namespace: str) -> Repository:
             f"{text[:80]!r} is no repository: lower-case letters, digits, and single . _ or dashes between them; "
             "other characters of a name are written --xHH"
         )
+    if parts[0] in on_demand.PREFIXES:
+        try:
+            packages = on_demand.parse_packages(parts[1:])
+        except InvalidInput as error:
+            raise NameInvalid(str(error)) from None
+        return Repository(on_demand.NAMESPACE, on_demand.environment_name(packages), text, packages)
     if len(parts) > 2:
         raise NameUnknown(f"no environment is called {text}: use namespace/environment")
     names = [decode_oci(part) for part in parts]

@@ -87,7 +87,8 @@ class Registry:
         """
         caller = self.caller(request)
         repository = parse_repository(request.path_params["name"], self.settings.default_namespace)
-        if not caller.may(Action.PULL_IMAGE, repository.namespace, repository.environment):
+        actions = [Action.PULL_IMAGE, *([Action.CREATE_ENVIRONMENT] if repository.packages else [])]
+        if not all(caller.may(action, repository.namespace, repository.environment) for action in actions):
             if caller.principal.is_authenticated:
                 raise NameUnknown(handlers.unknown(repository))
             raise Unauthorized(

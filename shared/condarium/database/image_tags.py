@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import ColumnElement, case, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from condarium.database.tables import Build, Environment, LockPlatform, LockRow, Specification
@@ -81,6 +81,19 @@ def listed(session: Session, environment: Environment) -> list[str]:
     if environment.current_build_id is not None:
         tags.add("latest")
     return sorted(tags)
+
+
+def hold_name(session: Session, namespace: str, environment: str) -> None:
+    """Until this transaction ends nobody else gets past here with the same name, existing or not."""
+    name = func.hashtextextended(f"{namespace}/{environment}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
+
+
+def ended_seconds_ago(session: Session, build_id: int) -> float | None:
+    """How long ago a build ended; None while it has not."""
+    query = select(func.extract("epoch", func.clock_timestamp() - Build.ended_on)).where(Build.id == build_id)
+    seconds = session.execute(query).scalar_one()
+    return None if seconds is None else float(seconds)
 
 
 def _tags(key: str, generation: int, specification: str) -> Iterator[str]:

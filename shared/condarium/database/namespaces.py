@@ -24,15 +24,16 @@ def load(session: Session, name: str) -> Namespace:
     return found
 
 
-def ensure(session: Session, name: str, *, actor: str) -> Namespace:
+def ensure(session: Session, name: str, *, actor: str, reserved: bool = False) -> Namespace:
     """The namespace, made when it is not there; two callers at once get the same row.
 
-    Raises InvalidInput when the name is not allowed.
+    `reserved` is for those that are the system's own. Raises InvalidInput when the name is not allowed.
     """
     found = find(session, name)
     if found is not None:
         return found
-    check_name("namespace", name)
+    if not reserved:
+        check_name("namespace", name)
     session.execute(
         insert(Namespace)
         .values(name=name, created_by=actor)
