@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from condarium.database import Database
 from condarium.database.tables import Build
+from condarium.messaging.relay import Relay
 from deploy.local.rabbitmq import PrivateRabbit
-from tests.fixtures.messaging import Process, eventually, tap
+from tests.fixtures.messaging import Process, eventually, queued, tap, write
 
 SPECIFICATION = "name: demo\nchannels: [conda-forge]\ndependencies: [python]\n"
 
@@ -99,3 +100,22 @@ def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
             assert "CONDARIUM_WATCHER_DIRECTORIES" in line
             assert word in line
         bad.log.unlink()
+
+
+def test_another_relay_takes_over_from_a_killed_process(tmp_path: Path, database: Database, amqp_url: str) -> None:
+    (tmp_path / "specs").mkdir()
+    relay = Relay(database, amqp_url)
+    with watcher(tmp_path, database.url, amqp_url) as process, tap(amqp_url, "build.queued.v1") as read:
+        eventually(lambda: process.said('"running"'), 40)
+        relay.start()
+        try:
+            write(database, queued(1))
+            eventually(read)
+            assert not relay.active
+            process.kill()
+            write(database, queued(2))
+            # the first may come again: who was killed may not have noted that it was confirmed
+            eventually(lambda: {message["data"]["build"] for message in read()} == {1, 2}, 10)
+            assert relay.active
+        finally:
+            relay.stop()
