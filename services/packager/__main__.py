@@ -18,7 +18,7 @@ from condarium.messaging.relay import Relay
 from condarium.messaging.service import run_service
 from condarium.storage import open_storage
 from condarium.work.child import Child, environment
-from services.packager.base import store_base
+from services.packager.base_image import store_base
 from services.packager.children import Children
 from services.packager.config import Settings
 from services.packager.handlers import Work
