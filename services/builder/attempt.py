@@ -11,7 +11,7 @@ from typing import Any
 
 from condarium import log, metrics
 from condarium.domain.lock import Lock
-from condarium.errors import LeaseLost, Unavailable, WorldFault
+from condarium.errors import CondariumError, LeaseLost, Unavailable, WorldFault
 from condarium.work.child import Child, Message
 from services.builder import handlers, symlink
 from services.builder.handlers import Linked, Task, Work
@@ -22,6 +22,8 @@ logger = log.get(__name__)
 
 #: why an attempt was ended from outside
 CANCELED, LOST, STOPPED, TIMED_OUT = "canceled", "lost", "stopped", "timed out"
+#: the most characters of a child's last words that go into a row and an event; the log has them all
+SHOWN_CHARACTERS = 20_000
 
 
 class Attempt:
@@ -45,7 +47,7 @@ class Attempt:
             beating = threading.Thread(target=self._beat, name=f"lease-{self.task.build_id}", daemon=True)
             beating.start()
             try:
-                self._run(take_child)
+                self._run_safely(take_child)
             except LeaseLost as error:
                 logger.warning("the lease is lost; nothing is written", reason=str(error))
                 metrics.LEASES_LOST.labels("builds").inc()
@@ -68,6 +70,17 @@ class Attempt:
     def _kill(self) -> None:
         if self._child is not None:
             self._child.kill()
+
+    def _run_safely(self, take_child: Callable[[], Child]) -> None:
+        try:
+            self._run(take_child)
+        except CondariumError:
+            raise
+        except Exception as error:
+            # Nobody else would touch the build until its lease ends, and then nobody would know why.
+            logger.exception("an attempt failed in the builder itself")
+            said = f"the builder failed on it: {type(error).__name__}"
+            self._persist(lambda: handlers.troubled(self.work, self.task, said, self._book))
 
     def _run(self, take_child: Callable[[], Child]) -> None:
         outcome: Message | None = None
@@ -148,7 +161,8 @@ class Attempt:
         self._book.write("reused the prefix that is there" if outcome.get("reused") else "completed")
         current = self._persist(lambda: handlers.completed(work, task, linked, self._book))
         self._ended.set()
-        metrics.BUILDS.labels("COMPLETED", "").inc()
+        if current is None:
+            return
         for phase, seconds in self._timings.items():
             metrics.PHASE_SECONDS.labels(phase).observe(seconds)
         logger.info("completed", current=current, seconds=self._timings)
@@ -157,11 +171,10 @@ class Attempt:
 
     def _fail(self, outcome: Message) -> None:
         work, task, book = self.work, self.task, self._book
-        message = str(outcome["message"])
+        message = _shown(str(outcome["message"]))
         book.write(message)
         if outcome["kind"] == "input":
             reason = str(outcome.get("reason") or "input")
-            metrics.BUILDS.labels("FAILED", reason).inc()
             self._persist(lambda: handlers.failed(work, task, reason=reason, message=message, book=book))
             logger.info("failed", reason=reason)
             return
@@ -190,16 +203,26 @@ class Attempt:
             self._look.clear()
             if self._ended.is_set():
                 return
+            asked = time.monotonic()
             try:
                 if handlers.beat(self.work, self.task):
                     self.end(CANCELED)
-                extended = time.monotonic()
+                extended = asked
             except LeaseLost:
                 self.end(LOST)
                 return
-            except Unavailable:
+            except Exception as error:
+                if not isinstance(error, Unavailable):
+                    logger.exception("a heartbeat failed", build=self.task.build_id)
                 if time.monotonic() - extended > settings.lease_seconds:
                     self.end(LOST)
                     return
             if time.monotonic() - started > settings.builder_time_limit_seconds:
                 self.end(TIMED_OUT)
+
+
+def _shown(message: str) -> str:
+    """A child's last words as a row can hold them: Postgres has no NUL."""
+    if len(message) > SHOWN_CHARACTERS:
+        message = f"{message[:SHOWN_CHARACTERS]} ... (the log has the rest)"
+    return message.replace("\0", "\ufffd")

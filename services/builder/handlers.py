@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
-from condarium import log
-from condarium.database import Database, artifacts, builds, environments, leases, locks, logs, outbox, stores
+from condarium import log, metrics
+from condarium.database import Database, artifacts, builds, environments, leases, locks, outbox, stores
 from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.domain.lock import Lock
@@ -18,7 +18,7 @@ from condarium.domain.naming import prefix_name
 from condarium.events import BuildCanceled, BuildCompleted, BuildFailed, BuildQueued, BuildSolved, BuildStarted
 from services.builder.config import Settings
 from services.builder.logbook import Logbook
-from services.builder.store import Store, disk_percent, full_disk_sentence
+from services.builder.store import FULL_DISK, Store, disk_percent, full_disk_sentence
 
 SOURCE = "builder"
 logger = log.get(__name__)
@@ -97,11 +97,12 @@ def take(work: Work) -> Task | None:
 def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
     build = builds.load_claimed(session, held)
     tries = build.attempt - build.attempts_before
-    if build.cancel_requested_at is not None or build.deleted_on is not None:
-        _end_canceled(session, build)
+    if _asked_to_cancel(build):
+        _end_canceled(session, work, build)
         return None
     if tries > work.settings.max_attempts:
-        _end_failed(session, build, "attempts", f"given up: the builder died in each of {tries - 1} attempts")
+        said = f"given up after {tries - 1} attempts: the builder died in the last one"
+        _end_failed(session, work, build, "attempts", said)
         return None
     now = _now(session)
     queued = (now - build.scheduled_on).total_seconds()
@@ -122,13 +123,14 @@ def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
 
 
 def _say_disk_is_full(work: Work, percent: float) -> None:
-    sentence = full_disk_sentence(percent)
+    # What says so already stays as it is: hosts would write over each other's sentences, for every build, at each poll.
     with work.database.transaction() as session:
         session.execute(
             update(Build)
-            .where(Build.status == Status.QUEUED, Build.status_info.is_distinct_from(sentence))
+            .where(Build.status == Status.QUEUED)
+            .where(or_(Build.status_info.is_(None), Build.status_info.not_like(f"{FULL_DISK}%")))
             .where(or_(Build.not_before.is_(None), Build.not_before <= func.clock_timestamp()))
-            .values(status_info=sentence)
+            .values(status_info=full_disk_sentence(percent))
             .execution_options(synchronize_session=False)
         )
 
@@ -154,12 +156,17 @@ def solved(work: Work, task: Task, found: Mapping[str, Lock]) -> None:
         outbox.add(session, builds.event(session, build, BuildSolved, actor=task.actor), source=SOURCE)
 
 
-def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool:
-    """Publishes the prefix; returns whether the environment points to it now. Raises LeaseLost."""
+def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool | None:
+    """Publishes the prefix; returns whether the environment points to it now, None when the build ended as canceled.
+
+    Raises LeaseLost.
+    """
     with work.database.transaction() as session:
         # The environment first, as everybody who locks both does.
         environment = environments.lock_row(session, task.environment_id)
         build = builds.load_claimed(session, task.held)
+        if _ends_canceled(session, work, build, book):
+            return None
         if result.lock_hash is not None:
             build.prefix_id = stores.record_prefix(
                 session,
@@ -174,8 +181,8 @@ def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool:
         build.size = result.size
         build.timings = {"queue": round(task.queued_seconds, 4), **result.timings}
         build.status_info = None
-        _write_rest(session, book)
-        builds.move(session, build, Status.COMPLETED)
+        book.write_out(session)
+        _end(session, build, Status.COMPLETED)
         session.flush()
         current = environment.deleted_on is None and environments.point_to(
             session, environment, build, actor=task.actor, source=SOURCE
@@ -183,6 +190,7 @@ def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool:
         outbox.add(
             session, builds.event(session, build, BuildCompleted, actor=task.actor, current=current), source=SOURCE
         )
+        artifacts.announce(session, build)
         return current
 
 
@@ -190,18 +198,16 @@ def failed(work: Work, task: Task, *, reason: str, message: str, book: Logbook) 
     """A final outcome, in the words of whoever found it. Raises LeaseLost."""
     with work.database.transaction() as session:
         build = builds.load_claimed(session, task.held)
-        _write_rest(session, book)
-        _end_failed(session, build, reason, message)
-        artifacts.request_log(session, build, work.settings.artifacts)
+        book.write_out(session)
+        _end_failed(session, work, build, reason, message)
 
 
 def canceled(work: Work, task: Task, book: Logbook) -> None:
     """Raises LeaseLost."""
     with work.database.transaction() as session:
         build = builds.load_claimed(session, task.held)
-        _write_rest(session, book)
-        _end_canceled(session, build)
-        artifacts.request_log(session, build, work.settings.artifacts)
+        book.write_out(session)
+        _end_canceled(session, work, build)
 
 
 def troubled(work: Work, task: Task, message: str, book: Logbook, *, retry_after: float | None = None) -> None:
@@ -209,11 +215,12 @@ def troubled(work: Work, task: Task, message: str, book: Logbook, *, retry_after
     limit = work.settings.max_attempts
     with work.database.transaction() as session:
         build = builds.load_claimed(session, task.held)
+        if _ends_canceled(session, work, build, book):
+            return
         if task.tries >= limit:
             book.write(f"given up after {task.tries} attempts")
-            _write_rest(session, book)
-            _end_failed(session, build, "attempts", f"given up after {task.tries} attempts: {message}")
-            artifacts.request_log(session, build, work.settings.artifacts)
+            book.write_out(session)
+            _end_failed(session, work, build, "attempts", f"given up after {task.tries} attempts: {message}")
             return
         wait = work.settings.retry.delay(task.tries, jitter=random.random(), retry_after=retry_after)
         now = _now(session)
@@ -221,7 +228,7 @@ def troubled(work: Work, task: Task, message: str, book: Logbook, *, retry_after
             now + timedelta(seconds=wait)
         )
         book.write(said)
-        _write_rest(session, book)
+        book.write_out(session)
         builds.move(session, build, Status.QUEUED)
         leases.postpone(session, build, seconds=wait)
         build.status_info = said
@@ -232,8 +239,10 @@ def given_back(work: Work, task: Task, book: Logbook) -> None:
     """This builder stops: another one may start the build at once, and the attempt is not counted."""
     with work.database.transaction() as session:
         build = builds.load_claimed(session, task.held)
+        if _ends_canceled(session, work, build, book):
+            return
         book.write("the builder stops; the build goes back to the queue")
-        _write_rest(session, book)
+        book.write_out(session)
         builds.move(session, build, Status.QUEUED)
         leases.release(build)
         build.attempts_before += 1
@@ -241,9 +250,30 @@ def given_back(work: Work, task: Task, book: Logbook) -> None:
         outbox.add(session, builds.event(session, build, BuildQueued, actor=SOURCE), source=SOURCE)
 
 
-def _end_failed(session: Session, build: Build, reason: str, message: str) -> None:
-    builds.move(session, build, Status.FAILED)
+def _asked_to_cancel(build: Build) -> bool:
+    return build.cancel_requested_at is not None or build.deleted_on is not None
+
+
+def _ends_canceled(session: Session, work: Work, build: Build, book: Logbook) -> bool:
+    """Whoever asked to cancel before the attempt's end was told yes, so that is what it ends as."""
+    if not _asked_to_cancel(build):
+        return False
+    book.write_out(session)
+    _end_canceled(session, work, build)
+    return True
+
+
+def _end(session: Session, build: Build, status: Status) -> None:
+    builds.move(session, build, status)
+    assert build.ended_on is not None
+    metrics.BUILDS.labels(status.value, build.reason or "").inc()
+    metrics.BUILD_SECONDS.labels(status.value).observe((build.ended_on - build.scheduled_on).total_seconds())
+
+
+def _end_failed(session: Session, work: Work, build: Build, reason: str, message: str) -> None:
     build.reason, build.status_info = reason, message
+    _end(session, build, Status.FAILED)
+    artifacts.request_log(session, build, work.settings.artifacts)
     outbox.add(
         session,
         builds.event(session, build, BuildFailed, actor=build.created_by, reason=reason, message=message),
@@ -251,18 +281,13 @@ def _end_failed(session: Session, build: Build, reason: str, message: str) -> No
     )
 
 
-def _end_canceled(session: Session, build: Build) -> None:
-    builds.move(session, build, Status.CANCELED)
+def _end_canceled(session: Session, work: Work, build: Build) -> None:
     build.status_info = "canceled"
+    _end(session, build, Status.CANCELED)
+    artifacts.request_log(session, build, work.settings.artifacts)
     outbox.add(
         session, builds.event(session, build, BuildCanceled, actor=build.created_by, requested=False), source=SOURCE
     )
-
-
-def _write_rest(session: Session, book: Logbook) -> None:
-    chunk = book.take()
-    if chunk is not None:
-        logs.append(session, build_id=book.build_id, attempt=book.attempt, number=chunk[0], text=chunk[1])
 
 
 def _now(session: Session) -> datetime:

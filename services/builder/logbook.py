@@ -3,6 +3,8 @@
 import threading
 import time
 
+from sqlalchemy.orm import Session
+
 from condarium.database import Database, logs
 from condarium.errors import Unavailable
 
@@ -10,47 +12,53 @@ FLUSH_SECONDS = 0.2
 
 
 class Logbook:
-    """Collects text of one attempt; `take` hands over what has not been written, up to the cap in bytes."""
+    """Collects text of one attempt, up to the cap in bytes. What was not surely written is handed out again."""
 
     def __init__(self, *, build_id: int, attempt: int, cap_bytes: int) -> None:
         self.build_id, self.attempt = build_id, attempt
         self._room = cap_bytes
         self._lines: list[str] = []
         self._number = 0
+        self._pending: list[tuple[int, str]] = []
         self._mutex = threading.Lock()
         self._flushed = time.monotonic()
 
     def write(self, line: str) -> None:
         """One line, stamped with the time of day (UTC)."""
-        stamped = f"{time.strftime('%H:%M:%S', time.gmtime())} {line.rstrip()}\n"
+        # Lone surrogates, which file names may hold, are no UTF-8.
+        encoded = f"{time.strftime('%H:%M:%S', time.gmtime())} {line.rstrip()}\n".encode("utf-8", "replace")
         with self._mutex:
             if self._room <= 0:
                 return
-            self._room -= len(stamped.encode())
-            self._lines.append(stamped if self._room > 0 else "... the log is longer than allowed and ends here\n")
+            self._room -= len(encoded)
+            fits = self._room > 0
+            self._lines.append(encoded.decode() if fits else "... the log is longer than allowed and ends here\n")
 
-    def take(self) -> tuple[int, str] | None:
-        """(number, text) of the next chunk; None when there is nothing to write."""
+    def write_out(self, session: Session) -> int:
+        """Writes what there is in the caller's transaction, which may break off: then the next one writes it again.
+
+        Returns how many chunks that were.
+        """
         with self._mutex:
-            if not self._lines:
-                return None
-            text, number = "".join(self._lines), self._number
-            self._lines.clear()
-            self._number += 1
-            self._flushed = time.monotonic()
-            return number, text
+            if self._lines:
+                self._pending.append((self._number, "".join(self._lines)))
+                self._lines.clear()
+                self._number += 1
+            chunks = list(self._pending)
+        for number, text in chunks:
+            logs.append(session, build_id=self.build_id, attempt=self.attempt, number=number, text=text)
+        return len(chunks)
 
     def flush(self, database: Database) -> None:
         """Writes what there is, at most five times a second; a database that is away delays it."""
-        if time.monotonic() - self._flushed < FLUSH_SECONDS:
-            return
-        chunk = self.take()
-        if chunk is None:
+        if time.monotonic() - self._flushed < FLUSH_SECONDS or not (self._lines or self._pending):
             return
         try:
             with database.transaction() as session:
-                logs.append(session, build_id=self.build_id, attempt=self.attempt, number=chunk[0], text=chunk[1])
+                count = self.write_out(session)
         except Unavailable:
-            with self._mutex:
-                self._lines.insert(0, chunk[1])
-                self._number = chunk[0]
+            return
+        finally:
+            self._flushed = time.monotonic()
+        with self._mutex:
+            del self._pending[:count]

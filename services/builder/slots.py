@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from condarium import log
+from condarium import log, metrics
 from condarium.errors import CondariumError
 from condarium.work.child import Child, Warm
 from services.builder import handlers
@@ -12,6 +12,9 @@ from services.builder.attempt import STOPPED, Attempt
 from services.builder.handlers import Work
 
 logger = log.get(__name__)
+
+#: how long a stop waits for builds to be given back, once they may not finish any more
+GIVE_BACK_SECONDS = 10.0
 
 
 class Slots:
@@ -21,6 +24,7 @@ class Slots:
         self._work = work
         self._start_child = start_child
         self._stopping = threading.Event()
+        self._giving_back = threading.Event()
         self._woken = threading.Condition()
         self._calls = 0
         self._running: dict[int, Attempt] = {}
@@ -49,12 +53,15 @@ class Slots:
         self._stopping.set()
         self.wake()
         until = time.monotonic() + self._work.settings.builder_drain_seconds
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+        self._join(until)
+        self._giving_back.set()
         for attempt in list(self._running.values()):
             attempt.end(STOPPED)
+        self._join(time.monotonic() + GIVE_BACK_SECONDS)
+
+    def _join(self, until: float) -> None:
         for thread in self._threads:
-            thread.join(10.0)
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _serve(self, number: int) -> None:
         warm = Warm(self._start_child)
@@ -72,14 +79,18 @@ class Slots:
     def _drain(self, number: int, warm: Warm) -> None:
         """Runs builds until none is left for us. A fault of the database is waited out by the next poll."""
         try:
-            warm.prepare()
             while not self._stopping.is_set():
+                # Before the claim: a builder whose children do not start must not use up the attempts of builds.
+                warm.wait_ready()
                 task = handlers.take(self._work)
                 if task is None:
                     return
                 attempt = self._running[number] = Attempt(self._work, task)
+                if self._giving_back.is_set():
+                    attempt.end(STOPPED)
                 try:
-                    attempt.run(warm.take)
+                    with metrics.SLOTS_BUSY.labels("builder").track_inprogress():
+                        attempt.run(warm.take)
                 finally:
                     del self._running[number]
                     if not self._stopping.is_set():

@@ -9,6 +9,8 @@ from pathlib import Path
 from condarium.errors import ConfigError
 
 MARK = ".condarium-store"
+#: how the sentence of a build begins that waits for room
+FULL_DISK = "disk "
 
 
 @dataclass(frozen=True)
@@ -50,4 +52,4 @@ def disk_percent(directory: Path) -> float:
 
 
 def full_disk_sentence(percent: float) -> str:
-    return f"disk {percent:.0f} % on {socket.gethostname()}: waits until space is freed"
+    return f"{FULL_DISK}{percent:.0f} % on {socket.gethostname()}: waits until space is freed"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database.tables import LogChunk
@@ -21,9 +22,10 @@ class Chunk:
 
 
 def append(session: Session, *, build_id: int, attempt: int, number: int, text: str) -> None:
-    """Writes chunk `number` (from 0) of this attempt and wakes those who follow."""
+    """Writes chunk `number` (from 0) of this attempt and wakes those who follow; once, however often it is called."""
     # Postgres text holds no NUL.
-    session.add(LogChunk(build_id=build_id, attempt=attempt, number=number, text=text.replace("\0", "\ufffd")))
+    chunk = {"build_id": build_id, "attempt": attempt, "number": number, "text": text.replace("\0", "\ufffd")}
+    session.execute(insert(LogChunk).values(chunk).on_conflict_do_nothing())
     session.execute(select(func.pg_notify(CHANNEL, str(build_id))))
 
 

@@ -209,19 +209,27 @@ class Warm:
     def __init__(self, start: Callable[[], Child]) -> None:
         self._start = start
         self._spare: Child | None = None
+        self._ready = False
 
     def prepare(self) -> None:
         """Starts the spare unless there is one; returns at once."""
         if self._spare is None or not self._spare.alive:
             self.close()
             self._spare = self._start()
+            self._ready = False
+
+    def wait_ready(self, timeout: float = 60.0) -> None:
+        """Returns when the spare has started, at once for one that has. Raises ChildFault."""
+        self.prepare()
+        if self._spare is not None and not self._ready:
+            self._spare.wait_ready(timeout)
+            self._ready = True
 
     def take(self, timeout: float = 60.0) -> Child:
         """A child that is ready; it is the caller's to kill. Raises ChildFault."""
-        self.prepare()
+        self.wait_ready(timeout)
         child, self._spare = self._spare, None
         assert child is not None
-        child.wait_ready(timeout)
         return child
 
     def close(self) -> None:
