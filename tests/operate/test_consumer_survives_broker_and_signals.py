@@ -15,6 +15,7 @@ from kombu import Connection, Queue
 from condarium.database.outbox import Stored
 from condarium.errors import Unavailable
 from condarium.events import Event, envelope
+from condarium.messaging import broker
 from condarium.messaging.publisher import Publisher
 from deploy.local.rabbitmq import PrivateRabbit
 from tests.fixtures.messaging import ROOT, Process, completed, eventually, queued
@@ -116,9 +117,10 @@ def test_kill_9_of_the_broker_is_survived(consumer: Consumer, amqp_url: str, rab
 
 
 def test_a_queue_that_the_broker_forgot_is_made_anew(
-    tmp_path: Path, amqp_url: str, rabbit_server: PrivateRabbit
+    tmp_path: Path, amqp_url: str, rabbit_server: PrivateRabbit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Killed within seconds after a quorum queue was declared, RabbitMQ 3.10 restarts with a queue that never answers.
+    monkeypatch.setattr(broker, "ANSWER_SECONDS", 1.5)
     with Consumer(tmp_path, amqp_url, answer_seconds=1.5) as consumer:
         eventually(lambda: consumer.said('"running"'), 30)
         rabbit_server.kill()

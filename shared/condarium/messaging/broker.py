@@ -1,6 +1,7 @@
 """Connections to RabbitMQ: how long they may take, and what an absent broker looks like to others."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -74,7 +75,7 @@ def ping(url: str) -> None:
         raise Unavailable(f"the broker at {address(url)} cannot be reached; try again in a moment") from error
 
 
-def wait_until_up(url: str, *, seconds: float = 120, stopped: Callable[[], bool] = lambda: False) -> bool:
+def wait_until_up(url: str, *, seconds: float = math.inf, stopped: Callable[[], bool] = lambda: False) -> bool:
     """Waits until the broker answers; False when `stopped` says so first.
 
     Raises Unavailable when it does not answer within `seconds`.
@@ -88,8 +89,8 @@ def wait_until_up(url: str, *, seconds: float = 120, stopped: Callable[[], bool]
             now = time.monotonic()
             if now > until:
                 raise
-            if now - said > 5:
-                logger.warning("waiting for the broker", reason=str(error), seconds_left=round(until - now))
+            if now - said > 10:
+                logger.warning("waiting for the broker", reason=str(error))
                 said = now
             time.sleep(0.25)
         else:

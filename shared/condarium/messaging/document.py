@@ -55,8 +55,8 @@ The body is a [CloudEvents 1.0](https://cloudevents.io) JSON object, `content_ty
 
 ## Queues of the services
 
-A service's copies share one quorum queue for each event, named `<service>.<routing key>`. What fails there
-more than {DELIVERY_LIMIT} times, or can't be read, ends in `{DEAD_LETTERS.name}` for people to look at. Losing a message there
+A service's copies share one quorum queue for each event, named `<service>.<routing key>`. What fails there more than
+{DELIVERY_LIMIT} times, or can't be read, ends in `{DEAD_LETTERS.name}` for people to look at. Losing a message there
 delays work by seconds at most, for services also look into the database by themselves.
 """
 

@@ -12,11 +12,8 @@ from nameko import config
 from nameko.containers import ServiceContainer
 
 from condarium import log
-from condarium.errors import Unavailable
 from condarium.messaging import bootstrap, broker
 from condarium.messaging.health import Health
-
-BROKER_WAIT_SECONDS = 120.0
 
 logger = log.get(__name__)
 
@@ -32,9 +29,9 @@ def run_service(
 ) -> int:
     """Runs `service_cls` (nameko's form: a `name`, methods under `event_handler`); returns the process' exit code.
 
-    Order: health server, wait for the broker, `on_start`, events; on a signal: no more events, running handlers end
-    and are acknowledged, `on_stop`, health server; then 0. 1 when the broker stays away, or on a fault of nameko's.
-    A second signal ends the process at once.
+    Order: health server, `on_start`, the broker is waited for, events. Work that is found by polling goes on while the
+    broker is away. On a signal: no more events, running handlers end and are acknowledged, `on_stop`, health server;
+    then 0. On a fault of nameko's: 1. A second signal ends the process at once.
     """
     bootstrap.check()
     logging.getLogger("nameko").setLevel(logging.CRITICAL)  # faults of handlers are logged by `delivery`, once
@@ -44,41 +41,30 @@ def run_service(
     if health is not None:
         health.start()
     try:
-        try:
-            if not broker.wait_until_up(amqp_url, seconds=BROKER_WAIT_SECONDS, stopped=stopping.is_set):
-                return 0
-        except Unavailable as error:
-            logger.error("giving up", reason=str(error))
-            return 1
-        return _run(ServiceContainer(service_cls), stopping, on_start, on_stop)
-    finally:
-        if health is not None:
-            health.stop()
-
-
-def _run(
-    container: ServiceContainer,
-    stopping: threading.Event,
-    on_start: Callable[[], None] | None,
-    on_stop: Callable[[], None] | None,
-) -> int:
-    try:
         if on_start is not None:
             on_start()
-        container.start()
-        logger.info("running")
-        died = eventlet.spawn(_wait, container, stopping)
-        stopping.wait()
-        if died.dead:
-            logger.error("a greenthread of the service failed", exc_info=died.wait())
-            return 1
-        logger.info("stopping")
-        container.stop()
+        if broker.wait_until_up(amqp_url, stopped=stopping.is_set):
+            return _run(ServiceContainer(service_cls), stopping)
         return 0
     finally:
         if on_stop is not None:
             on_stop()
+        if health is not None:
+            health.stop()
         logger.info("stopped")
+
+
+def _run(container: ServiceContainer, stopping: threading.Event) -> int:
+    container.start()
+    logger.info("running")
+    died = eventlet.spawn(_wait, container, stopping)
+    stopping.wait()
+    if died.dead:
+        logger.error("a greenthread of the service failed", exc_info=died.wait())
+        return 1
+    logger.info("stopping")
+    container.stop()
+    return 0
 
 
 def _wait(container: ServiceContainer, stopping: threading.Event) -> BaseException | None:
