@@ -1,7 +1,7 @@
 """What Postgres tells those who LISTEN, for asyncio processes: one connection each, however many wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -24,7 +24,7 @@ class Notification:
     payload: str = ""
 
 
-async def follow(url: str, channels: Sequence[str]) -> AsyncIterator[Notification]:
+async def follow(url: str, channels: Sequence[str]) -> AsyncGenerator[Notification, None]:
     """Never ends and never raises: a broken connection is made again, with growing waits. Cancel it to stop."""
     wait = 0.0
     while True:

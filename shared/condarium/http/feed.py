@@ -3,12 +3,13 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 
 from starlette.concurrency import run_in_threadpool
 
 from condarium import log, metrics
 from condarium.database import Database, logs, notifications, outbox
+from condarium.database.notifications import Notification
 from condarium.database.outbox import Stored
 from condarium.errors import Unavailable
 
@@ -70,16 +71,22 @@ class Feed:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async for note in notifications.follow(self._database.url, [outbox.NUMBERED_CHANNEL, logs.CHANNEL]):
-            if note.channel == logs.CHANNEL:
-                # Anybody who may connect to the database may notify.
-                if note.payload.isdecimal():
-                    self._wake(int(note.payload))
-                continue
-            if not note.channel:
-                for build_id in list(self._followers):
-                    self._wake(build_id)
-            await self._catch_up()
+        channels = [outbox.NUMBERED_CHANNEL, logs.CHANNEL]
+        # closed here, not by the garbage collector: it holds a connection
+        async with aclosing(notifications.follow(self._database.url, channels)) as notes:
+            async for note in notes:
+                await self._take(note)
+
+    async def _take(self, note: Notification) -> None:
+        if note.channel == logs.CHANNEL:
+            # Anybody who may connect to the database may notify.
+            if note.payload.isdecimal():
+                self._wake(int(note.payload))
+            return
+        if not note.channel:
+            for build_id in list(self._followers):
+                self._wake(build_id)
+        await self._catch_up()
 
     def close(self) -> None:
         """Ends all streams, and those that come later at once."""
