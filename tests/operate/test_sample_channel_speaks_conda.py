@@ -87,6 +87,7 @@ def test_names_of_debian_packages(debian: str, name: str) -> None:
         ("3.5.1-1+deb13u1", "3.5.1"),
         ("1:1.3.dfsg-3.1ubuntu2", "1.3"),
         ("5.3.28+dfsg2-7", "5.3.28"),
+        ("14-20240412-0ubuntu1", "14.20240412"),
     ],
 )
 def test_versions_of_debian_packages(version: str, upstream: str) -> None:

@@ -19,9 +19,9 @@ class DebianPackage:
 
     @property
     def upstream_version(self) -> str:
-        """`1:1.2.13.dfsg-1+deb12u1` -> `1.2.13`"""
+        """`1:1.2.13.dfsg-1+deb12u1` -> `1.2.13`; `14-20240412-0ubuntu1` -> `14.20240412`, as conda allows no dash"""
         plain = re.sub(r"^\d+:", "", self.version).rsplit("-", 1)[0]
-        return re.split(r"[+~]|\.dfsg|\.ds", plain)[0]
+        return re.split(r"[+~]|\.dfsg|\.ds", plain)[0].replace("-", ".")
 
 
 def owner(path: Path) -> DebianPackage | None:
