@@ -97,18 +97,12 @@ def test_a_changed_wheel_is_another_lock(builder: Builder, index: Served) -> Non
     [
         ("nobody-has-this", "nobody-has-this"),
         ("sdistonly", "no usable wheels"),
-        ("-r requirements.txt", "names a file that is not here"),
-        ("-e .", "editable"),
-        ("git+https://host.example/tool", "source repository"),
-        ("./tool", "file of your machine"),
-        ("https://user:hunter22@host.example/tool-1.0-py3-none-any.whl", "CONDARIUM_PIP_INDEX_URL"),
     ],
 )
 def test_what_cannot_be_resolved_is_said(builder: Builder, index: Served, requirement: str, words: str) -> None:
     kind, reason, message = builder.run(spec(requirement), pip_index_url=f"{index.url}/simple").failure
     assert (kind, reason) == ("input", "pip-unsolvable")
     assert words in message
-    assert "hunter22" not in message
 
 
 def test_a_pip_section_needs_python(builder: Builder, index: Served) -> None:

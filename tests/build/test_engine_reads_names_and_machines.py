@@ -2,7 +2,7 @@
 
 import pytest
 
-from condarium.conda import matchspec, pip_lines, virtual, wheel_tags
+from condarium.conda import matchspec, virtual, wheel_tags
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.pypi_names import provided
 from condarium.domain.lock import Record
@@ -138,38 +138,6 @@ def test_virtual_packages_are_defaults_then_settings_then_overrides() -> None:
 def test_a_malformed_virtual_package_is_said(text: str) -> None:
     with pytest.raises(ValueError, match="not a virtual package"):
         virtual.assumed("linux-64", [text])
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "httpx",
-        "httpx[http2]>=0.27 ; python_version >= '3.9'",
-        "tool @ https://host.example/tool-1.0-py3-none-any.whl",
-        "--extra-index-url https://host.example/simple",
-        "--pre",
-    ],
-)
-def test_pip_lines_that_are_taken(line: str) -> None:
-    pip_lines.check(line)
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("--extra-index-url file:///srv", "http or https"),
-        ("--index-url https://a:b@host.example/simple", "CONDARIUM_PIP_INDEX_URL"),
-        ("--no-binary :all:", "not supported"),
-        ("tool @ https://host.example/tool-1.0.tar.gz", "not a wheel"),
-        ("tool @ git+https://host.example/tool", "source repository"),
-        ("tool @ file:///srv/tool.whl", "file of your machine"),
-        ("a b c", "not a pip requirement"),
-    ],
-)
-def test_pip_lines_that_are_refused(line: str, words: str) -> None:
-    with pytest.raises(ValueError) as caught:
-        pip_lines.check(line)
-    assert words in str(caught.value)
 
 
 def test_the_best_wheel_is_the_most_special_that_runs() -> None:

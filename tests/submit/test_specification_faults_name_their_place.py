@@ -113,6 +113,7 @@ PIP_FAULTS = [
     ("flask --hash=sha256:00", "hashes are locked"),
     ("./wheels/x.whl", "is a path"),
     ("x @ file:///srv/x.whl", "is a path"),
+    ("x @ https://example.org/x-1.0.tar.gz", "is no wheel"),
     ("https://example.org/x.whl", "write `name @ https://example.org/x.whl`"),
     ("x @ git+https://example.org/x", "wheels at http(s) URLs"),
     ("flask >>2", "PEP 508"),

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-from condarium.conda import pip_lines, virtual, wheel_tags
+from condarium.conda import virtual, wheel_tags
 from condarium.conda.pypi_names import provided
 from condarium.conda.uv import Finished, Uv
 from condarium.domain.credentials import has_credential, redact
@@ -44,7 +44,7 @@ async def resolve(wish: PipWish, uv: Uv, directory: Path) -> tuple[Wheel, ...]:
     """The wheels to install beside the conda packages, sorted by name; `directory` is for scratch files.
 
     Raises:
-        InputFault: pip-unsolvable, in uv's own words, or a line that is not allowed.
+        InputFault: pip-unsolvable, in uv's own words.
         WorldFault: the index cannot be read now.
     """
     python = next((record.version for record in wish.records if record.name == "python"), None)
@@ -54,8 +54,6 @@ async def resolve(wish: PipWish, uv: Uv, directory: Path) -> tuple[Wheel, ...]:
             reason="pip-unsolvable",
         )
     try:
-        for line in wish.requirements:
-            pip_lines.check(line)
         tags = _Target.of(wish, python)
     except ValueError as error:
         raise InputFault(f"In the pip section: {error}.", reason="pip-unsolvable") from None

@@ -1,6 +1,7 @@
 """The lines of a `pip:` section: PEP 508 requirements, nothing that changes how or where pip installs."""
 
 import re
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -66,6 +67,12 @@ def parse_requirement(text: str, line: int) -> str:
     if requirement.url and not requirement.url.lower().startswith(("https://", "http://")):
         raise fault(
             f"{show(text)} points at {show(requirement.url.split(':')[0])}; wheels at http(s) URLs are allowed",
+            line=line,
+            field="pip",
+        )
+    if requirement.url and not urlsplit(requirement.url).path.lower().endswith(".whl"):
+        raise fault(
+            f"{show(text)} is no wheel; only wheels (.whl) are installed, so build one and name it",
             line=line,
             field="pip",
         )
