@@ -1,6 +1,7 @@
 """`/healthz`, `/readyz` and `/metrics` of processes without HTTP of their own, and the judgement that all share."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -67,6 +68,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 32
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A probe that gave up before its answer came is no news."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            logger.error("a probe was not answered", exc_info=error)
 
 
 class _Handler(BaseHTTPRequestHandler):
