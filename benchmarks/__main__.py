@@ -14,7 +14,7 @@ import psycopg
 
 from benchmarks import growth, measure, scenarios
 from condarium.database import migrate
-from deploy.base.make import make_base
+from deploy.base_image.make import make_base
 from deploy.local.channel import make_channel
 from deploy.local.postgres import PrivatePostgres
 from deploy.local.rabbitmq import PrivateRabbit

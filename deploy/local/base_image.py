@@ -4,8 +4,8 @@ import os
 import shutil
 
 from condarium.errors import CondariumError
-from deploy.base.make import make_base
-from deploy.base.packages import BaseProblem
+from deploy.base_image.make import make_base
+from deploy.base_image.packages import BaseProblem
 from deploy.local.layout import Layout
 
 

@@ -7,5 +7,6 @@ Writes:   artifacts, pieces, tarballs, images, base images; bytes in storage.
 
 Besides the five files: `slots` (who makes artifacts), `making` (one artifact, its lease, its outcome), `texts`,
 `tarball` and `image` (the three kinds of artifacts), `pieces` (what is missing of layers and members), `children` (warm
-child processes for many jobs), `renderer` (the child), `jobs` (what is said between the two), `base_image` (what images stand on).
+child processes for many jobs), `renderer` (the child), `jobs` (what is said between the two), `base_image` (what images
+stand on).
 """

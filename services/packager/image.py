@@ -99,8 +99,8 @@ def _render(work: Work, children: Children, lock: Lock, lost: Callable[[], bool]
         base = base_images.default(session, lock.platform)
         if base is None:
             raise _NotPossible(
-                f"no base image is stored for {lock.platform}; make one (python -m deploy.base DIRECTORY) and start a "
-                "packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
+                f"no base image is stored for {lock.platform}; make one (python -m deploy.base_image DIRECTORY) and "
+                "start a packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
                 reason="no-base-image",
             )
         plan = _plan(work, base)

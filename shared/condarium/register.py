@@ -128,7 +128,7 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
         "BASE_IMAGE",
         "path",
         None,
-        "directory of the base image as `python -m deploy.base` writes it, or an OCI layout; unset means the stored default",
+        "directory of the base image as `python -m deploy.base_image` writes it, or an OCI layout; unset means the stored default",
     ),
     (
         "WATCHER_DIRECTORIES",

@@ -15,7 +15,7 @@ from tests.fixtures.system import System, running_system
 @pytest.fixture(scope="session")
 def base_image_directory(container_directory: Path) -> Path:
     """The default base image, made once for the run."""
-    from deploy.base.make import make_base
+    from deploy.base_image.make import make_base
 
     target = container_directory / "base"
     make_base(target)

@@ -21,8 +21,8 @@ from condarium.conda.spool import Spool
 from condarium.conda.tar_stream import tar_chunks
 from condarium.domain.grouping import plan_layers
 from condarium.errors import ConfigError, InvalidInput
-from deploy.base.make import base_files, make_base
-from deploy.base.packages import BaseProblem, download, host_architecture
+from deploy.base_image.make import base_files, make_base
+from deploy.base_image.packages import BaseProblem, download, host_architecture
 from tests.fixtures.environments import SolveSample
 
 ROOT = Path(__file__).parents[2]
@@ -248,7 +248,7 @@ def test_without_a_base_the_error_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy.base", tmp_path / "base", "--from"]
+    command = [sys.executable, "-m", "deploy.base_image", tmp_path / "base", "--from"]
     environ = {**os.environ, "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}"}
     saved = save(layout(RAW), tmp_path / "saved", as_tar=True)
     done = subprocess.run([*command, saved], env=environ, capture_output=True, text=True)

@@ -1,7 +1,8 @@
 """The base image below every environment: one OCI image layout in a directory, which only an admin changes.
 
-`python -m deploy.base DIRECTORY` makes the default one; `import_base` takes any image that was saved as an OCI layout
-or by `docker save`. A packager loads it once with `load_base`, puts its blobs into the store, and renders images on it.
+`python -m deploy.base_image DIRECTORY` makes the default one; `import_base` takes any image that was saved as an OCI
+layout or by `docker save`. A packager loads it once with `load_base`, puts its blobs into the store, and renders images
+on it.
 """
 
 import gzip
@@ -42,7 +43,7 @@ def load_base(directory: Path) -> StoredBase:
         saved = saved_image(files, None)
     except InvalidInput as error:
         raise ConfigError(
-            f"there is no base image in {directory}: {error}; make one with `python -m deploy.base {directory}`"
+            f"there is no base image in {directory}: {error}; make one with `python -m deploy.base_image {directory}`"
         ) from error
     layers = []
     blobs = {}

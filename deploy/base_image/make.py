@@ -9,7 +9,7 @@ from condarium.conda.spool import Literal, Spool
 from condarium.conda.tar_stream import END_OF_ARCHIVE, tar_chunks
 from condarium.domain.image import BaseImage, ImageLayer
 from condarium.errors import ConfigError
-from deploy.base.packages import download, host_architecture, read_files
+from deploy.base_image.packages import download, host_architecture, read_files
 
 _CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 _DIRECTORY_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}

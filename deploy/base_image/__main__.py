@@ -1,4 +1,4 @@
-"""python -m deploy.base DIRECTORY [--architecture amd64] [--from IMAGE]"""
+"""python -m deploy.base_image DIRECTORY [--architecture amd64] [--from IMAGE]"""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from condarium.conda.base_image import StoredBase, import_base
 from condarium.errors import CondariumError
-from deploy.base.make import make_base
-from deploy.base.packages import BaseProblem
+from deploy.base_image.make import make_base
+from deploy.base_image.packages import BaseProblem
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.base", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.base_image", description=__doc__)
     parser.add_argument("directory", type=Path, help="where the base image is kept, as an OCI image layout")
     parser.add_argument("--architecture", help="amd64, arm64, ... (default: this machine's)")
     parser.add_argument(
