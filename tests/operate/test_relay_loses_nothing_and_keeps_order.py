@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
 
 from condarium.database import Database, outbox
+from condarium.errors import Unavailable
 from condarium.messaging.relay import Relay
 from deploy.local.rabbitmq import PrivateRabbit
+from tests.fixtures.forwarder import forwarder
 from tests.fixtures.messaging import completed, eventually, queued, tap, write
 
 
@@ -128,3 +131,42 @@ def test_an_internal_event_that_nobody_takes_is_counted_and_does_not_block(
     write(database, queued(1), queued(2))
     eventually(lambda: not unpublished(database))
     eventually(lambda: counter._value.get() == before + 2)
+
+
+def test_a_relay_whose_session_ended_unseen_stops_being_active(database: Database, amqp_url: str) -> None:
+    """Its own address of the database works on, so nothing else would tell it."""
+    parts = urlsplit(database.url)
+    with forwarder(parts.port or 5432) as way:
+        way.open()
+        relay = Relay(database, amqp_url)
+        cut_off = Database(database.url.replace(f":{parts.port}/", f":{way.port}/"))
+        relay._database.listen = cut_off.listen  # type: ignore[method-assign]
+        relay.start()
+        try:
+            eventually(lambda: relay.active)
+            way.cut()
+            eventually(lambda: not relay.active, 20)
+            eventually(lambda: relay.active, 20)
+        finally:
+            relay.stop()
+            cut_off.close()
+
+
+def test_each_outage_is_said_and_starts_with_short_waits(
+    database: Database, amqp_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("condarium.messaging.relay.BACKOFF_CAP_SECONDS", 0.2)
+    relay = Relay(database, amqp_url)
+    waits: list[float] = []
+    monkeypatch.setattr(relay._stopped, "wait", lambda seconds: waits.append(seconds) or relay._stopped.is_set())
+
+    def work() -> None:
+        if len(waits) == 6:
+            relay._stopped.set()
+            return
+        if len(waits) == 3:
+            time.sleep(0.3)
+        raise Unavailable("away")
+
+    relay._forever("work", work)
+    assert waits == [0.1, 0.2, 0.2, 0.1, 0.2, 0.2]

@@ -3,17 +3,26 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import sqlalchemy
 from sqlalchemy.orm import Session
 
+from condarium import log
 from condarium.errors import Unavailable
 
 AWAY = "the database cannot be reached; try again in a moment"
 #: A process that is frozen inside a transaction must not hold its rows: others could never claim them.
 FROZEN_SECONDS = 10
+#: A server that vanished without a word is given up within half a minute, instead of the kernel's quarter of an hour.
+VANISHED: dict[str, Any] = {
+    "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000,
+}  # fmt: skip
+SAY_SECONDS = 5.0
 OPTIONS = f"-c timezone=UTC -c idle_in_transaction_session_timeout={FROZEN_SECONDS}s"
+
+logger = log.get(__name__)
 
 
 def driver_url(url: str) -> str:
@@ -32,7 +41,7 @@ class Database:
             max_overflow=0,
             pool_timeout=30,
             pool_pre_ping=True,
-            connect_args={"application_name": application, "connect_timeout": 5, "options": OPTIONS},
+            connect_args={"application_name": application, "connect_timeout": 5, "options": OPTIONS, **VANISHED},
         )
 
     @contextmanager
@@ -57,7 +66,9 @@ class Database:
         Raises Unavailable when the database cannot be reached.
         """
         try:
-            return psycopg.connect(self.url, autocommit=True, connect_timeout=5, application_name="condarium-listen")
+            return psycopg.connect(
+                self.url, autocommit=True, connect_timeout=5, application_name="condarium-listen", **VANISHED
+            )
         except psycopg.OperationalError as error:
             raise Unavailable(AWAY) from error
 
@@ -66,16 +77,22 @@ class Database:
         with self.transaction() as session:
             session.execute(sqlalchemy.text("select 1"))
 
-    def wait_until_up(self, *, seconds: float = 60.0) -> None:
-        """For starts: raises Unavailable when the database does not answer within `seconds`."""
+    def wait_until_up(self, *, seconds: float = 120.0) -> None:
+        """For starts. Raises Unavailable, with the reason, when the database does not answer within `seconds`."""
         until = time.monotonic() + seconds
+        said = 0.0
         while True:
             try:
-                self.ping()
-                return
-            except Unavailable:
-                if time.monotonic() > until:
-                    raise
+                return self.ping()
+            except Unavailable as error:
+                now = time.monotonic()
+                # libpq's words: they name host, port and user, never the password
+                reason = str(getattr(error.__cause__, "orig", error.__cause__)).strip()
+                if now > until:
+                    raise Unavailable(f"the database did not answer within {seconds:g} s: {reason}") from error
+                if now - said > SAY_SECONDS:
+                    logger.warning("waiting for the database", reason=reason, seconds_left=round(until - now))
+                    said = now
                 time.sleep(0.25)
 
     def close(self) -> None:

@@ -65,10 +65,12 @@ class Relay:
         """Runs `work` until stopped; a fault is logged once per outage and tried again with growing waits."""
         wait = 0.0
         while not self._stopped.is_set():
+            began = time.monotonic()
             try:
                 work()
-                wait = 0.0
             except Exception as error:
+                if time.monotonic() - began > BACKOFF_CAP_SECONDS:
+                    wait = 0.0  # it worked for a while: this is another outage
                 known = isinstance(error, Unavailable | psycopg.Error)
                 if wait == 0.0:
                     logger.warning(f"{name}: cannot work, will try again", reason=str(error), exc_info=not known)
@@ -94,6 +96,8 @@ class Relay:
                     self._clean()
                     for _ in session.notifies(timeout=POLL_SECONDS, stop_after=1):
                         pass
+                    # Listening alone does not show that the server has ended this session, and the lock with it.
+                    session.execute("select 1")
         finally:
             self._set_active(False)
             session.close()
