@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from condarium.domain.build import RetryPolicy
+from condarium.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ class Settings:
     https_proxy: str | None = None
     no_proxy: str | None = None
     ca_bundle: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.heartbeat_seconds >= self.lease_seconds:
+            raise ConfigError(
+                f"CONDARIUM_HEARTBEAT_SECONDS: {self.heartbeat_seconds:g} must be less than "
+                f"CONDARIUM_LEASE_SECONDS, {self.lease_seconds:g}, or every lease ends before it is extended"
+            )
+        if self.builder_disk_soft_percent > self.builder_disk_hard_percent:
+            raise ConfigError(
+                f"CONDARIUM_BUILDER_DISK_SOFT_PERCENT: {self.builder_disk_soft_percent:g} must not be more than "
+                f"CONDARIUM_BUILDER_DISK_HARD_PERCENT, {self.builder_disk_hard_percent:g}"
+            )
 
     @property
     def package_cache(self) -> Path:

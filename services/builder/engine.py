@@ -25,11 +25,12 @@ import sys  # noqa: E402
 import traceback  # noqa: E402
 
 from condarium.conda.channels import ChannelSettings  # noqa: E402
+from condarium.conda.disk import exclusive  # noqa: E402
 from condarium.domain.redaction import redact  # noqa: E402
 from condarium.errors import CondariumError, InputFault, WorldFault  # noqa: E402
 from services.builder.engine_phases import Engine  # noqa: E402
 from services.builder.engine_report import Report  # noqa: E402
-from services.builder.job import Job  # noqa: E402
+from services.builder.job import STAGING_LOCK, Job  # noqa: E402
 
 
 def main(parent: Parent) -> None:
@@ -41,14 +42,17 @@ def main(parent: Parent) -> None:
     report = Report(parent.send, settings.secrets())
     try:
         _limit(job)
-        job.staging.mkdir(parents=True, exist_ok=True)
-        os.environ["TMPDIR"] = str(job.staging)
-        linked = asyncio.run(Engine(job, settings, report).build())
-    except Exception as error:
+        # Nobody's any more: of a database that was restored or made anew, which gives the same numbers again.
         shutil.rmtree(job.staging, ignore_errors=True)
+        with exclusive(job.staging / STAGING_LOCK):
+            os.environ["TMPDIR"] = str(job.staging)
+            try:
+                linked = asyncio.run(Engine(job, settings, report).build())
+            finally:
+                shutil.rmtree(job.staging, ignore_errors=True)
+    except Exception as error:
         report.failed(*_judge(error, settings.secrets()))
         return
-    shutil.rmtree(job.staging, ignore_errors=True)
     report.linked(linked)
 
 

@@ -15,13 +15,16 @@ from pathlib import Path
 from sqlalchemy import select
 
 from condarium import log
+from condarium.conda.disk import exclusive
 from condarium.conda.room import make_room
 from condarium.database import Database
 from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.errors import CondariumError
+from condarium.work.parent import tied
 from services.builder import symlink
 from services.builder.handlers import Work
+from services.builder.job import STAGING_LOCK
 from services.builder.store import disk_percent
 
 RENDER_SECONDS = 30.0
@@ -68,8 +71,10 @@ class Housekeeping:
             logger.warning("the disk is filling; the package cache is evicted", percent=round(percent, 1))
             orders += [f"--cache={work.settings.package_cache}", f"--free={1 - (soft - MARGIN) / 100:.4f}"]
         if orders:
-            command = [sys.executable, "-m", "services.builder.housekeeping", *orders]
-            subprocess.run(command, check=False, env=self._environ, stdin=subprocess.DEVNULL)
+            command = tied([sys.executable, "-m", "services.builder.housekeeping", *orders])
+            done = subprocess.run(command, check=False, env=self._environ, stdin=subprocess.DEVNULL)
+            if done.returncode:
+                logger.warning("tidying up failed; it is tried again", status=done.returncode)
 
 
 def dead_staging(database: Database, store: Path) -> list[Path]:
@@ -97,9 +102,16 @@ def main(arguments: list[str]) -> None:
     values = dict(argument[2:].split("=", 1) for argument in arguments if not argument.startswith("--remove="))
     for argument in arguments:
         if argument.startswith("--remove="):
-            shutil.rmtree(argument.removeprefix("--remove="), ignore_errors=True)
+            _remove(Path(argument.removeprefix("--remove=")))
     if "cache" in values:
         make_room(Path(values["cache"]), until_free=float(values["free"]))
+
+
+def _remove(staging: Path) -> None:
+    """A child that was frozen past its lease may go on: it must not publish what is half deleted."""
+    with exclusive(staging / STAGING_LOCK, blocking=False) as dead:
+        if dead:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from services.builder.handlers import Task, Work
 
 _OVERRIDE = "CONDA_OVERRIDE_"
+#: in a staging directory: a child holds it locked for as long as it lives, so that nobody tidies up around it
+STAGING_LOCK = ".lock"
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,18 @@ def link_path(store: Path, namespace: str, environment: str) -> Path:
 def render(database: Database, store: Path, namespace: str, environment: str) -> None:
     """Makes `{store}/{namespace}/envs/{name}` point to where the environment's row says, by one rename.
 
-    Two renderers, on whatever hosts, are one after the other, so an old one never undoes a newer.
+    Two renderers, on whatever hosts, are one after the other, so an old one never undoes a newer. What the disk refuses
+    is logged: housekeeping comes by every half minute, and one environment must not keep others from being rendered.
     """
     with database.transaction() as session:
         stores.lock_environment(session, namespace, environment)
-        _render(store, namespace, environment, stores.current_path(session, namespace, environment))
+        path = stores.current_path(session, namespace, environment)
+        try:
+            _render(store, namespace, environment, path)
+        except OSError as error:
+            logger.warning(
+                "a symlink cannot be written now", namespace=namespace, environment=environment, reason=str(error)
+            )
 
 
 def render_all(database: Database, store: Path) -> None:
@@ -57,7 +64,8 @@ def _render(store: Path, namespace: str, environment: str, path: str | None) -> 
         link.unlink(missing_ok=True)
     else:
         link.parent.mkdir(parents=True, exist_ok=True)
-        fresh = link.with_name(f".{environment}.{os.getpid()}")
+        # Always the same name, so that a killed renderer leaves nothing that the next one does not use.
+        fresh = link.with_name(f".{environment}.fresh")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(target)
         os.replace(fresh, link)

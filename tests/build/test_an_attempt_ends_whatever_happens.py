@@ -1,6 +1,7 @@
 """One attempt, with the real database and a child that says what a test wants: it always ends, and says why."""
 
 import json
+import os
 import sys
 import threading
 import time
@@ -17,18 +18,20 @@ from condarium import config
 from condarium.database import Database, artifacts, builds, environments, logs, stores
 from condarium.database.tables import BuildArtifact, Outbox
 from condarium.domain.specification import parse
-from condarium.errors import Unavailable
-from condarium.work.child import Child
+from condarium.errors import ConfigError, Unavailable
+from condarium.work.child import Child, environment
 from condarium.work.submission import submit
 from services.builder import handlers
 from services.builder.attempt import Attempt
 from services.builder.config import Settings
 from services.builder.handlers import Work
+from services.builder.housekeeping import Housekeeping
 from services.builder.logbook import Logbook
 from services.builder.slots import Slots
 from services.builder.store import Store, open_store
 
 LINKED = {"event": "linked", "lock_hash": "ab" * 32, "prefix": "/p", "size": 1, "reused": False}
+ROOT = Path(__file__).parents[2]
 WORLD = {"event": "failed", "kind": "world", "reason": "io", "message": "No space left on device", "retry_after": None}
 
 MakeWork = Callable[..., Work]
@@ -280,3 +283,22 @@ def test_two_builders_with_full_disks_do_not_write_over_each_other(
     monkeypatch.setattr("socket.gethostname", lambda: "another")
     assert handlers.take(work) is None
     assert state(database, build_id)[1] == said
+
+
+def test_housekeeping_removes_what_dead_attempts_left(database: Database, make_work: MakeWork) -> None:
+    build_id = queue(database)
+    work = make_work()
+    assert handlers.take(work) is not None
+    staging = work.store.directory / ".staging"
+    for name in (f"{build_id}-1", f"{build_id}-0", "4711-1"):
+        (staging / name / "prefix").mkdir(parents=True)
+    Housekeeping(work, environment(os.environ, PYTHONPATH=f"{ROOT / 'shared'}:{ROOT}"))._tidy()
+    assert [path.name for path in staging.iterdir()] == [f"{build_id}-1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("CONDARIUM_LEASE_SECONDS", "2"), ("CONDARIUM_BUILDER_DISK_HARD_PERCENT", "50")]
+)
+def test_settings_that_cannot_work_together_are_refused(make_work: MakeWork, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        make_work(**{"CONDARIUM_HEARTBEAT_SECONDS": "2", name: value})

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from condarium.work.child import Child
+from services.builder import housekeeping
 from services.builder.job import Job
 from tests.fixtures.engine import COMMAND, PYTHONPATH, Builder, follow, python_in
 from tests.fixtures.http_directory import Served, serve_directory
@@ -40,6 +41,31 @@ def test_killed_while_linking_it_leaves_only_staging(builder: Builder) -> None:
     assert len(list((builder.store / "default").iterdir())) == 1
     again = builder.run({**SPEC, "variables": {"A": "1"}})
     assert python_in(again.prefix, "import numpy; print(numpy.__name__)") == "numpy"
+
+
+def test_housekeeping_leaves_the_staging_of_a_frozen_child_alone(builder: Builder) -> None:
+    """Half deleted and then renamed, it would be taken for the whole prefix by every later build."""
+    builder.run(SPEC)
+    job = builder.job({**SPEC, "variables": {"A": "1"}})
+    (job.staging / "prefix" / "lib").mkdir(parents=True)  # of an earlier life of the database
+    (job.staging / "prefix" / "lib" / "stray").touch()
+    with builder.start() as child:
+        child.wait_ready(90)
+        child.send(job.to_json())
+        while (message := child.receive(90)) is not None:
+            if (message.get("name"), message.get("state")) == ("link", "started"):
+                break
+        _wait_for(lambda: (job.staging / "prefix" / "conda-meta").exists())
+        os.kill(child.pid, signal.SIGSTOP)
+        housekeeping.main([f"--remove={job.staging}"])
+        assert (job.staging / "prefix" / "conda-meta").exists()
+        os.kill(child.pid, signal.SIGCONT)
+        said = follow(child)
+    assert python_in(said.prefix, "import numpy; print(numpy.__name__)") == "numpy"
+    assert not (said.prefix / "lib" / "stray").exists()
+    job.staging.mkdir()
+    housekeeping.main([f"--remove={job.staging}"])
+    assert not job.staging.exists()
 
 
 def test_killed_while_fetching_the_next_one_fetches(cold: Builder, sample_channel: Path) -> None:

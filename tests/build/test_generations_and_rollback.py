@@ -1,5 +1,8 @@
 """An old slow build never overtakes a newer one, and never undoes a rollback."""
 
+import threading
+import time
+
 import pytest
 
 from condarium.database import Database, builds, environments, leases, outbox
@@ -7,7 +10,7 @@ from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.domain.specification import parse
 from condarium.errors import InvalidInput
-from condarium.work.submission import submit
+from condarium.work.submission import Submitted, submit
 
 
 def start(database: Database, count: int) -> list[leases.Claim]:
@@ -92,3 +95,22 @@ def test_an_event_is_written_with_the_state_or_not_at_all(database: Database) ->
     with database.transaction() as session:
         assert outbox.number(session) == 1
         assert [stored.routing_key for stored in outbox.unpublished(session)] == ["build.queued.v1"]
+
+
+def test_a_submission_that_meets_a_deletion_makes_the_environment_anew(database: Database) -> None:
+    start(database, 1)
+    specification = parse("name: env\ndependencies: [python]\n", check_match_spec=lambda spec: None)
+    submitted: list[Submitted] = []
+
+    def again() -> None:
+        with database.transaction() as session:
+            submitted.append(submit(session, specification, namespace="default", actor="me", source="api"))
+
+    submitting = threading.Thread(target=again)
+    with database.transaction() as session:
+        environment = environments.load(session, "default", "env", lock=True)
+        submitting.start()
+        time.sleep(0.3)  # it waits for the row that is going to be deleted
+        environments.delete(session, environment, actor="me")
+    submitting.join(10)
+    assert [made.generation for made in submitted] == [1]

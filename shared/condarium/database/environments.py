@@ -10,6 +10,8 @@ from condarium.domain.build import FINAL, Status, takes_over
 from condarium.errors import InvalidInput, NotFound
 from condarium.events import EnvironmentDeleted, EnvironmentUpdated
 
+_TRIES = 3
+
 
 def find(session: Session, namespace: str, name: str, *, lock: bool = False) -> Environment | None:
     """The environment with its namespace loaded; `lock` holds its row for this transaction."""
@@ -39,11 +41,17 @@ def load(session: Session, namespace: str, name: str, *, lock: bool = False) -> 
 
 def ensure(session: Session, namespace: Namespace, name: str, *, actor: str) -> Environment:
     """The environment, made when it is not there, its row locked for this transaction."""
-    session.execute(
+    making = (
         insert(Environment)
         .values(namespace_id=namespace.id, name=name, created_by=actor)
         .on_conflict_do_nothing(index_elements=["namespace_id", "name"], index_where=Environment.deleted_on.is_(None))
     )
+    # One that is deleted while we wait for its row makes room for a new one.
+    for _ in range(_TRIES):
+        session.execute(making)
+        found = find(session, namespace.name, name, lock=True)
+        if found is not None:
+            return found
     return load(session, namespace.name, name, lock=True)
 
 

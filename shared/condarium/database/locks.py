@@ -16,7 +16,8 @@ WHEELS = "https://pypi.org"
 def store(session: Session, build: Build, found: Mapping[str, Lock], *, actor: str) -> None:
     """Gives the build one lock per platform; a lock that is known is shared. What an earlier attempt found goes."""
     session.query(LockPlatform).filter(LockPlatform.build_id == build.id).delete(synchronize_session=False)
-    for platform, lock in found.items():
+    # In one order, or two builds that store the same locks would wait for each other.
+    for platform, lock in sorted(found.items()):
         lock_id = _ensure(session, lock, actor=actor)
         session.add(LockPlatform(build_id=build.id, platform=platform, lock_id=lock_id))
     session.flush()

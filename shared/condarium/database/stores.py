@@ -2,7 +2,7 @@
 
 import uuid
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -15,6 +15,8 @@ def register(session: Session, store_uuid: uuid.UUID, directory: str) -> int:
 
     Raises ConfigError for a second store: builds do not say yet which one they are for.
     """
+    # Two stores that come at once must see each other.
+    session.execute(text("lock table stores in share row exclusive mode"))
     session.execute(
         insert(Store).values(uuid=store_uuid, directory=directory).on_conflict_do_nothing(index_elements=["uuid"])
     )

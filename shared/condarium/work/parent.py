@@ -27,7 +27,9 @@ class Parent:
         return self._messages.get()
 
     def send(self, event: str, **fields: Any) -> None:
-        line = json.dumps({"event": event, **fields}, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps({"event": event, **fields}, ensure_ascii=False, separators=(",", ":"))
+        # Lone surrogates stand for what was no UTF-8, in a file's name perhaps; a message must not die of them.
+        line = text.encode("utf-8", "replace") + b"\n"
         with self._lock:
             view = memoryview(line)
             while view:
