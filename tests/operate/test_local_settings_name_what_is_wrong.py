@@ -1,6 +1,7 @@
 """`make up` takes the caller's settings, and says in a sentence what is wrong with them."""
 
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,12 +23,23 @@ def plan(data: Path, kept: state.State, **given: str) -> dict[str, str]:
     """The values that a call with these variables writes to the environment file."""
     chosen_settings = read(data, **given)
     chosen = environment.chosen(chosen_settings, kept)
-    allotment.allot(chosen_settings, kept, chosen, running=False)
+    allotment.allot(chosen_settings, kept, chosen, ours=nothing_runs)
     servers = infrastructure.of(chosen_settings.layout, kept, chosen)
     derived = environment.derived(chosen_settings, kept, chosen, servers)
     values = {**derived, **chosen}
     kept.derived = {name: value for name, value in values.items() if name not in chosen}
     return values
+
+
+def nothing_runs(name: str, port: int) -> bool:
+    return False
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A short one: a data directory holds sockets, whose paths must be short, and pytest's own are long."""
+    with tempfile.TemporaryDirectory(prefix="cond-") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture
@@ -104,14 +116,14 @@ def test_a_taken_port_leads_to_the_next_one_which_is_kept(
 ) -> None:
     monkeypatch.setitem(allotment.PUBLIC, "api", (listener, "CONDARIUM_API_PORT"))
     chosen = read(tmp_path)
-    notices = allotment.allot(chosen, kept, {}, running=False)
+    notices = allotment.allot(chosen, kept, {}, ours=nothing_runs)
     port = kept.ports["api"]
     assert port > listener
     assert notices == [f"port {listener} is taken by another program; api gets {port} and keeps it"]
     state.save(kept, tmp_path / "state.json")
     monkeypatch.setitem(allotment.PUBLIC, "api", (port + 1, "CONDARIUM_API_PORT"))
     later = state.load(tmp_path / "state.json", CHECKOUT)
-    assert allotment.allot(chosen, later, {}, running=False) == []
+    assert allotment.allot(chosen, later, {}, ours=nothing_runs) == []
     assert later.ports == kept.ports
     assert len(set(kept.ports.values())) == len(kept.ports)
 
@@ -119,7 +131,7 @@ def test_a_taken_port_leads_to_the_next_one_which_is_kept(
 def test_a_port_that_the_user_insists_on_is_not_replaced(tmp_path: Path, kept: state.State, listener: int) -> None:
     forced = {"CONDARIUM_API_PORT": str(listener)}
     with pytest.raises(LocalProblem, match=f"CONDARIUM_API_PORT={listener}: another program listens on that port"):
-        allotment.allot(read(tmp_path, **forced), kept, forced, running=False)
+        allotment.allot(read(tmp_path, **forced), kept, forced, ours=nothing_runs)
 
 
 def test_private_ports_are_not_those_of_outgoing_connections() -> None:

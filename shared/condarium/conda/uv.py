@@ -59,6 +59,8 @@ class Uv:
             "UV_NO_PROGRESS": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_LINK_MODE": "hardlink",
+            # The machine's authorities, as for channels; SSL_CERT_FILE still goes first.
+            "UV_SYSTEM_CERTS": "true",
             "NO_COLOR": "1",
             "TMPDIR": str(directory),
         }
