@@ -113,7 +113,7 @@ def test_a_killed_renderer_is_replaced_and_the_artifact_tried_again(
         wait_for(lambda: started or None)
         build_id = packager.build("env", lock, eager=["CONDA_PACK"])
         wait_for(lambda: True if pieces_of(content) else None)
-        # Frozen first, so that it dies with a job in hand however quick it is: between two jobs its death costs nothing.
+        # Frozen first, so that it dies with a job in hand, however quick it is: between jobs its death costs nothing.
         os.kill(started[0].pid, signal.SIGSTOP)
         time.sleep(0.5)
         os.kill(started[0].pid, signal.SIGKILL)
