@@ -1,6 +1,6 @@
 """Which port is whose: chosen once, kept in the state, chosen anew only when somebody else took it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from deploy.local import object_store, ports
 from deploy.local.problem import LocalProblem
@@ -12,8 +12,14 @@ PUBLIC = {"api": (8080, "CONDARIUM_API_PORT"), "registry": (5000, "CONDARIUM_REG
 RABBIT = ("amqp", "distribution", "epmd")
 
 
-def allot(settings: Settings, state: State, given: dict[str, str], running: bool) -> list[str]:
+# Tells whether that program of ours is what listens on that port.
+Ours = Callable[[str, int], bool]
+
+
+def allot(settings: Settings, state: State, given: dict[str, str], ours: Ours) -> list[str]:
     """Fill `state.ports` with what this call needs; returns sentences about ports that are not the usual ones.
+
+    A kept port stays while it is free or a program of ours has it.
 
     Raises:
         LocalProblem: a port that the caller insists on is taken.
@@ -22,16 +28,16 @@ def allot(settings: Settings, state: State, given: dict[str, str], running: bool
     notices = []
     for name, (first, variable) in PUBLIC.items():
         before = state.ports.get(name)
-        state.ports[name] = _public_port(state, name, first, given.get(variable), variable, address, running)
+        state.ports[name] = _public_port(state, name, first, given.get(variable), variable, address, ours)
         port = state.ports[name]
         if port not in (before, first) and str(port) != given.get(variable):
             notices.append(f"port {before or first} is taken by another program; {name} gets {port} and keeps it")
     for name in needed(settings, given):
         kept = state.ports.get(name)
-        if kept is None or not (running or ports.is_free(kept)):
+        if kept is None or not (ours(name, kept) or ports.is_free(kept)):
             state.ports[name] = ports.private_ports(1, state.ports.values(), str(settings.layout.data))[0]
     if given.get("CONDARIUM_STORAGE") == "s3" and "CONDARIUM_STORAGE_URL" not in given:
-        _object_store_ports(settings, state, running)
+        _object_store_ports(settings, state, ours)
     return notices
 
 
@@ -45,24 +51,29 @@ def needed(settings: Settings, given: dict[str, str]) -> Iterator[str]:
         yield from (f"{service}-{number}" for number in range(1, copies + 1))
 
 
+def is_server(name: str) -> bool:
+    """Is it the port of a private server, not of one of the five services?"""
+    return name in ("postgres", *RABBIT) or name.startswith("s3:")
+
+
 def _public_port(
-    state: State, name: str, first: int, forced: str | None, variable: str, address: str, running: bool
+    state: State, name: str, first: int, forced: str | None, variable: str, address: str, ours: Ours
 ) -> int:
     kept = state.ports.get(name)
     others = [port for other, port in state.ports.items() if other != name]
     if forced and int(forced):
         port = int(forced)
-        if not (running and port == kept) and not ports.is_free(port, address):
+        if not ours(name, port) and not ports.is_free(port, address):
             raise LocalProblem(f"{variable}={port}: another program listens on that port; choose another, or unset it")
         return port
-    if kept is not None and (running or ports.is_free(kept, address)):
+    if kept is not None and (ours(name, kept) or ports.is_free(kept, address)):
         return kept
     return ports.next_free(first, others, address)
 
 
-def _object_store_ports(settings: Settings, state: State, running: bool) -> None:
-    kept = {name: state.ports.get(f"s3:{name}") for name in object_store.PORT_NAMES}
-    if all(port is not None and (running or ports.is_free(port)) for port in kept.values()):
+def _object_store_ports(settings: Settings, state: State, ours: Ours) -> None:
+    kept = {name: state.ports.get(name) for name in (f"s3:{port}" for port in object_store.PORT_NAMES)}
+    if all(port is not None and (ours(name, port) or ports.is_free(port)) for name, port in kept.items()):
         return
     found = object_store.allot(str(settings.layout.data), state.ports.values())
     state.ports.update({f"s3:{name}": port for name, port in found.items()})

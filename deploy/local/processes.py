@@ -11,6 +11,7 @@ from pathlib import Path
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Supervisor puts this variable into the environment of all that it starts, and they hand it down to their children.
 MARK = "SUPERVISOR_SERVER_URL"
+LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,23 @@ def records(directory: Path) -> list[Recorded]:
             pid, started, boot = file.read_text().split()
             found.append(Recorded(file.stem, int(pid), int(started), boot))
     return found
+
+
+def listens(pid: int, port: int) -> bool:
+    """True when this very process listens on the TCP port: an answer from there may be another program's."""
+    sockets = set()
+    with contextlib.suppress(OSError):
+        for entry in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                sockets.add(os.readlink(f"/proc/{pid}/fd/{entry}"))
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                own, state, inode = fields[1], fields[3], fields[9]
+                if state == LISTENING and int(own.rpartition(":")[2], 16) == port and f"socket:[{inode}]" in sockets:
+                    return True
+    return False
 
 
 def marked(socket: Path) -> list[int]:

@@ -24,6 +24,7 @@ class Program:
     priority: int
     answers: Callable[[], bool] = field(compare=False)
     address: str
+    port: int | None = None  # where only the process itself may listen, no child of it
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: int = 30
 

@@ -45,5 +45,6 @@ def _program(settings: Settings, name: str, service: str, port: int, environment
         priority=PRIORITY,
         answers=ready_over_http(address, port),
         address=f"{address}:{port}",
+        port=port,
         stop_seconds=STOP_SECONDS,
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.local import allotment, base_image, checks, environment, infrastructure, processes, services, state
+from deploy.local import allotment, base_image, checks, environment, infrastructure, ports, processes, services, state
 from deploy.local.infrastructure import Infrastructure
 from deploy.local.layout import Layout
 from deploy.local.private_server import ServerFailed
@@ -23,6 +23,8 @@ from deploy.local.supervisor import Condition, Supervisor
 READY_SECONDS = 120.0
 # A program that ended this often right after its start will not come up by waiting.
 TOO_MANY_ENDS = 3
+# How often other ports are tried when somebody takes one between its choice and its use.
+ATTEMPTS = 3
 SHUTDOWN_SECONDS = 150.0
 
 
@@ -35,6 +37,10 @@ class Plan:
     values: dict[str, str]
     servers: list[Program]
     services: list[Program]
+
+
+class PortTaken(LocalProblem):
+    """Another program took a port after it was chosen."""
 
 
 class Until(enum.IntEnum):
@@ -52,20 +58,27 @@ def up(settings: Settings, environ: Mapping[str, str], until: Until = Until.SERV
         LocalProblem: with what is wrong and what to do.
     """
     with _locked(settings.layout):
-        plan, notices = _prepare(settings, environ, until)
-        for notice in notices:
-            print(notice)
-        supervisor = Supervisor(settings.layout)
-        _start_supervisor(supervisor, plan)
-        for program in plan.servers:
-            _start(supervisor, [program], settings.layout)
-        environment.write_file(settings.layout.environment_file, plan.values)
-        if until >= Until.SCHEMA:
-            done = checks.check_or_make_schema(plan.values["CONDARIUM_DATABASE_URL"], bring_up_to_date=migrate)
-            _say("schema", done)
-        if until >= Until.SERVICES:
-            _start(supervisor, plan.services, settings.layout)
-        return plan
+        for _ in range(ATTEMPTS - 1):
+            with contextlib.suppress(PortTaken):  # the next attempt sees that, chooses another, and says so
+                return _bring_up(settings, environ, until, migrate)
+        return _bring_up(settings, environ, until, migrate)
+
+
+def _bring_up(settings: Settings, environ: Mapping[str, str], until: Until, migrate: bool) -> Plan:
+    plan, notices = _prepare(settings, environ, until)
+    for notice in notices:
+        print(notice)
+    supervisor = Supervisor(settings.layout)
+    _start_supervisor(supervisor, plan)
+    for program in plan.servers:
+        _start(supervisor, [program], settings.layout)
+    environment.write_file(settings.layout.environment_file, plan.values)
+    if until >= Until.SCHEMA:
+        done = checks.check_or_make_schema(plan.values["CONDARIUM_DATABASE_URL"], bring_up_to_date=migrate)
+        _say("schema", done)
+    if until >= Until.SERVICES:
+        _start(supervisor, plan.services, settings.layout)
+    return plan
 
 
 def _prepare(settings: Settings, environ: Mapping[str, str], until: Until) -> tuple[Plan, list[str]]:
@@ -77,7 +90,7 @@ def _prepare(settings: Settings, environ: Mapping[str, str], until: Until) -> tu
     if not running:
         end_leftovers(layout)  # before ports are looked at: what is left may hold them
     given = environment.chosen(settings, kept)
-    notices = allotment.allot(settings, kept, given, running)
+    notices = allotment.allot(settings, kept, given, _ours(layout, running))
     if until >= Until.SERVICES and "CONDARIUM_BASE_IMAGE" not in given:
         notices += filter(None, [base_image.make(layout)])
     servers = infrastructure.of(layout, kept, given)
@@ -91,6 +104,18 @@ def _prepare(settings: Settings, environ: Mapping[str, str], until: Until) -> tu
     common = {**environment.inherited(environ), **values}
     plan = Plan(kept, servers, values, servers.programs(), services.programs(settings, kept, common))
     return plan, notices
+
+
+def _ours(layout: Layout, running: bool) -> allotment.Ours:
+    """Whose ports are whose: a service proves it by listening, a private server by running under our supervisor."""
+    pids = {record.name: record.pid for record in processes.records(layout.run) if record.lives()} if running else {}
+
+    def ours(name: str, port: int) -> bool:
+        if allotment.is_server(name):
+            return running
+        return name in pids and processes.listens(pids[name], port)
+
+    return ours
 
 
 def _claim(kept: State, settings: Settings) -> None:
@@ -137,12 +162,14 @@ def _start(supervisor: Supervisor, programs: Sequence[Program], layout: Layout) 
         conditions = supervisor.conditions()
         for program in list(waiting):
             condition = conditions[program.name]
-            if condition.state in ("RUNNING", "STARTING") and _answers(program, layout):
+            if condition.state in ("RUNNING", "STARTING") and _answers(program, condition.pid, layout):
                 _say(program.name, f"ready   {program.address}")
                 waiting.remove(program)
                 continue
             if condition.ended_at:
                 ends[program.name].add(condition.ended_at)
+            if len(ends[program.name]) > 1 and _is_taken(program, condition.pid):
+                raise PortTaken(f"{program.name}: another program listens on {program.address}")
             if condition.state == "FATAL" or len(ends[program.name]) > TOO_MANY_ENDS:
                 raise LocalProblem(
                     f"{program.name} does not stay up: {condition.description}{_log_end(program, layout)}"
@@ -153,11 +180,18 @@ def _start(supervisor: Supervisor, programs: Sequence[Program], layout: Layout) 
         time.sleep(0.1 if waiting else 0)
 
 
-def _answers(program: Program, layout: Layout) -> bool:
+def _answers(program: Program, pid: int, layout: Layout) -> bool:
     try:
-        return program.answers()
+        # Who else answers there may be ready too: another run of Condarium on this machine.
+        return (program.port is None or processes.listens(pid, program.port)) and program.answers()
     except ServerFailed as error:
         raise LocalProblem(f"{error}{_log_end(program, layout)}") from error
+
+
+def _is_taken(program: Program, pid: int) -> bool:
+    if program.port is None or ports.is_free(program.port, program.address.rpartition(":")[0]):
+        return False
+    return not processes.listens(pid, program.port)
 
 
 def _log_end(program: Program, layout: Layout) -> str:

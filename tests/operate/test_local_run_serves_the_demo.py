@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,7 @@ def test_the_demo_serves_an_environment_in_every_way_and_down_leaves_nothing(
     _sourced_settings_start_every_command(local_run, tmp_path)
     _a_killed_service_comes_back(local_run)
     _another_number_of_copies_is_taken_in(local_run)
+    _a_port_that_another_program_took_is_given_up(local_run)
     local_run("down")
     assert local_run.processes() == {}
 
@@ -82,3 +84,18 @@ def _another_number_of_copies_is_taken_in(local_run: LocalRun) -> None:
     assert {"builder-1", "builder-2"} <= set(after)
     assert "watcher-1" not in after
     assert (after["postgres"], after["rabbitmq"]) == (before["postgres"], before["rabbitmq"])
+
+
+def _a_port_that_another_program_took_is_given_up(local_run: LocalRun) -> None:
+    before = local_run.pids()
+    port = int(local_run.settings()["CONDARIUM_API_PORT"])
+    os.kill(before["api"], signal.SIGKILL)
+    wait_for(lambda: processes.start_time(before["api"]) is None, seconds=5)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", port))
+        other.listen()
+        said = local_run("up")
+        assert f"port {port} is taken by another program; api gets" in said
+        assert int(local_run.settings()["CONDARIUM_API_PORT"]) != port
+        assert processes.listens(local_run.pids()["api"], int(local_run.settings()["CONDARIUM_API_PORT"]))
