@@ -12,9 +12,10 @@ lock=$root/requirements-dev.lock
 
 # package:what shows that it is here (a program on PATH, or a file)
 run_packages='rabbitmq-server:rabbitmq-server'
-test_packages='skopeo:skopeo podman:podman docker.io:dockerd containerd:containerd runc:runc umoci:umoci
-    docker-registry:docker-registry docker-compose:docker-compose uidmap:newuidmap fuse-overlayfs:fuse-overlayfs
-    netavark:/usr/lib/podman/netavark'
+# docker.io holds the client too, but where docker-cli is a package of its own (Debian 13).
+test_packages='skopeo:skopeo podman:podman docker.io:dockerd docker-cli:docker containerd:containerd runc:runc
+    umoci:umoci docker-registry:docker-registry docker-compose:docker-compose uidmap:newuidmap
+    fuse-overlayfs:fuse-overlayfs netavark:/usr/lib/podman/netavark'
 # Their units would be started at the next boot; the one-machine run has servers of its own.
 units='rabbitmq-server.service docker.service docker.socket containerd.service docker-registry.service'
 
@@ -34,6 +35,12 @@ missing_of() {
     done
 }
 
+offered() { # packages...: those of them that this release of the system has
+    for package in "$@"; do
+        if apt-cache show "$package" > /dev/null 2>&1; then printf '%s ' "$package"; fi
+    done
+}
+
 install_as_root() { # packages...: through apt, without starting any service
     export DEBIAN_FRONTEND=noninteractive
     policy=/usr/sbin/policy-rc.d
@@ -45,15 +52,14 @@ install_as_root() { # packages...: through apt, without starting any service
     apt="apt-get -q -y -o DPkg::Lock::Timeout=300"
     # Lists may be empty (containers) or too old to fetch from; then they are fetched anew.
     apt-cache show "$1" > /dev/null 2>&1 || $apt update
-    known=''
-    for package in "$@"; do
-        if apt-cache show "$package" > /dev/null 2>&1; then
-            known="$known $package"
-        else
-            say "this release of the system has no package $package; going on without it"
-        fi
-    done
+    known=$(offered "$@")
     [ -n "$known" ] || return 1
+    for package in "$@"; do
+        case " $known" in
+            *" $package "*) ;;
+            *) say "this release of the system has no package $package; going on without it" ;;
+        esac
+    done
     # shellcheck disable=SC2086
     $apt install --no-install-recommends $known || { $apt update && $apt install --no-install-recommends $known; }
     if command -v systemctl > /dev/null 2>&1; then
@@ -71,8 +77,9 @@ install() { # packages...: as root, by sudo without a password, or not at all
     elif command -v sudo > /dev/null 2>&1 && sudo -n true 2> /dev/null; then
         sudo -n sh "$0" --as-root "$@" || fail "apt-get could not install: $*"
     else
+        known=$(offered "$@") # nothing where the lists were never fetched
         fail "Debian packages are missing, and installing them needs root. Run this, then the same command again:
-    sudo apt-get install --no-install-recommends $*"
+    sudo apt-get install --no-install-recommends ${known:-$*}"
     fi
 }
 
