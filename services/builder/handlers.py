@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
@@ -32,6 +33,8 @@ class Work:
     settings: Settings
     store: Store
     owner: str
+    #: set while builds say that they wait for this disk
+    disk_said: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ def take(work: Work) -> Task | None:
     if percent >= work.settings.builder_disk_hard_percent:
         _say_disk_is_full(work, percent)
         return None
+    if work.disk_said.is_set():
+        _say_disk_has_room(work)
     while True:
         with work.database.transaction() as session:
             held = leases.claim(
@@ -123,6 +128,7 @@ def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
 
 
 def _say_disk_is_full(work: Work, percent: float) -> None:
+    work.disk_said.set()
     # What says so already stays as it is: hosts would write over each other's sentences, for every build, at each poll.
     with work.database.transaction() as session:
         session.execute(
@@ -133,6 +139,17 @@ def _say_disk_is_full(work: Work, percent: float) -> None:
             .values(status_info=full_disk_sentence(percent))
             .execution_options(synchronize_session=False)
         )
+
+
+def _say_disk_has_room(work: Work) -> None:
+    with work.database.transaction() as session:
+        session.execute(
+            update(Build)
+            .where(Build.status == Status.QUEUED, Build.status_info.like(f"{FULL_DISK}%"))
+            .values(status_info=None)
+            .execution_options(synchronize_session=False)
+        )
+    work.disk_said.clear()
 
 
 def beat(work: Work, task: Task) -> bool:

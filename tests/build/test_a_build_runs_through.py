@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from condarium.conda import matchspec
 from condarium.database import Database, builds, environments, logs, stores
 from condarium.domain.specification import parse
 from condarium.work.submission import submit
+from tests.fixtures.forwarder import forwarder
 from tests.fixtures.system import System, running_system, wait_for
 
 SMALL = "name: small\nchannels: [conda-forge]\ndependencies: [python, click]\n"
@@ -217,3 +219,21 @@ def test_two_builders_do_each_of_thirty_builds_once(system: System, database: Da
     with database.transaction() as session:
         rows = [builds.load(session, build_id) for build_id in wanted]
         assert {row.attempt for row in rows} == {1}
+
+
+def test_a_builder_that_starts_before_its_database_and_broker_waits_for_them(
+    system: System, database: Database
+) -> None:
+    build_id = queue(database)
+    port = urlsplit(database.url).port or 5432
+    with forwarder(port) as way:
+        service = system.launch("builder", CONDARIUM_DATABASE_URL=database.url.replace(f":{port}/", f":{way.port}/"))
+        wait_for(lambda: "waiting for the database" in service.log.read_text(), seconds=30)
+        way.open()
+        wait_state(database, build_id, "COMPLETED")
+        taken = urlsplit(service.health).port
+        second = system.launch("builder", CONDARIUM_HEALTH_PORT=str(taken))
+        assert second.process.wait(30) == 2
+        system.services.remove(second)
+        assert second.log.read_text().splitlines()[-1].startswith("CONDARIUM_HEALTH_PORT: cannot listen on 127.0.0.1:")
+        assert system.stop(service) == 0

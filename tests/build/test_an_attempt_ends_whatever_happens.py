@@ -272,7 +272,7 @@ def test_a_heartbeat_that_fails_oddly_is_followed_by_the_next(
     assert state(database, build_id)[0] == "CANCELED"
 
 
-def test_two_builders_with_full_disks_do_not_write_over_each_other(
+def test_full_disks_do_not_write_over_each_other_and_take_back_what_they_said(
     database: Database, make_work: MakeWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build_id = queue(database)
@@ -281,8 +281,13 @@ def test_two_builders_with_full_disks_do_not_write_over_each_other(
     said = state(database, build_id)[1]
     assert said.startswith("disk ")
     monkeypatch.setattr("socket.gethostname", lambda: "another")
+    waits = queue(database)
     assert handlers.take(work) is None
     assert state(database, build_id)[1] == said
+    assert state(database, waits)[1].endswith("on another: waits until space is freed")
+    monkeypatch.setattr(handlers, "disk_percent", lambda directory: 0.5)
+    assert handlers.take(work) is not None
+    assert state(database, waits) == ("QUEUED", "")
 
 
 def test_housekeeping_removes_what_dead_attempts_left(database: Database, make_work: MakeWork) -> None:

@@ -4,9 +4,10 @@ import threading
 import time
 
 import pytest
+from sqlalchemy import select
 
 from condarium.database import Database, builds, environments, leases, outbox
-from condarium.database.tables import Build
+from condarium.database.tables import Build, Outbox
 from condarium.domain.build import Status
 from condarium.domain.specification import parse
 from condarium.errors import InvalidInput
@@ -70,7 +71,7 @@ def test_only_a_completed_build_of_the_environment_can_be_rolled_back_to(databas
 
 
 def test_deleting_ends_what_is_under_way_and_frees_the_name(database: Database) -> None:
-    running, _ = start(database, 2)
+    running, other = start(database, 2)
     specification = parse("name: env\ndependencies: [python]\n", check_match_spec=lambda spec: None)
     with database.transaction() as session:
         queued = submit(session, specification, namespace="default", actor="me", source="api").build_id
@@ -80,6 +81,8 @@ def test_deleting_ends_what_is_under_way_and_frees_the_name(database: Database) 
         assert environments.find(session, "default", "env") is None
         assert session.get_one(Build, queued).status == Status.CANCELED
         assert session.get_one(Build, running.id).cancel_requested_at is not None
+        told = select(Outbox.build_id).where(Outbox.routing_key == "build.canceled.v1").order_by(Outbox.build_id)
+        assert session.execute(told).scalars().all() == [running.id, other.id, queued]
         again = submit(session, specification, namespace="default", actor="me", source="api")
     assert again.generation == 1
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from condarium.database import leases, outbox
@@ -27,9 +27,9 @@ CLAIMABLE = leases.Claimable(
 MISSING = "build id does not exist"
 
 
-def load(session: Session, build_id: int, *, lock: bool = False) -> Build:
-    """The build with its environment, namespace and specification; `lock` holds its row. Raises NotFound."""
-    query = (
+def _whole() -> Select[Build]:
+    """Builds with their environment, namespace and specification."""
+    return (
         select(Build)
         .join(Build.environment)
         .join(Environment.namespace)
@@ -37,8 +37,12 @@ def load(session: Session, build_id: int, *, lock: bool = False) -> Build:
         .options(
             contains_eager(Build.environment).contains_eager(Environment.namespace), contains_eager(Build.specification)
         )
-        .where(Build.id == build_id, Build.deleted_on.is_(None))
     )
+
+
+def load(session: Session, build_id: int, *, lock: bool = False) -> Build:
+    """The build with its environment, namespace and specification; `lock` holds its row. Raises NotFound."""
+    query = _whole().where(Build.id == build_id, Build.deleted_on.is_(None))
     if lock:
         query = query.with_for_update(of=Build).execution_options(populate_existing=True)
     found = session.execute(query).scalar_one_or_none() if 0 < build_id < 2**63 else None
@@ -50,17 +54,19 @@ def load(session: Session, build_id: int, *, lock: bool = False) -> Build:
 def load_claimed(session: Session, held: leases.Claim) -> Build:
     """The row of a claim, locked, with what it belongs to, deleted or not. Raises LeaseLost."""
     leases.guard(session, CLAIMABLE, held)
+    return session.execute(_whole().where(Build.id == held.id)).scalar_one()
+
+
+def unfinished(session: Session, environment: Environment) -> list[Build]:
+    """The builds of an environment that have not ended, their rows locked, with what they belong to."""
     query = (
-        select(Build)
-        .join(Build.environment)
-        .join(Environment.namespace)
-        .join(Build.specification)
-        .options(
-            contains_eager(Build.environment).contains_eager(Environment.namespace), contains_eager(Build.specification)
-        )
-        .where(Build.id == held.id)
+        _whole()
+        .where(Build.environment_id == environment.id, Build.status.not_in(FINAL))
+        .order_by(Build.id)
+        .with_for_update(of=Build)
+        .execution_options(populate_existing=True)
     )
-    return session.execute(query).scalar_one()
+    return list(session.execute(query).scalars())
 
 
 def locks(session: Session, build_id: int) -> dict[str, Lock]:

@@ -4,9 +4,9 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, contains_eager
 
-from condarium.database import outbox
+from condarium.database import builds, outbox
 from condarium.database.tables import Build, Environment, Namespace
-from condarium.domain.build import FINAL, Status, takes_over
+from condarium.domain.build import Status, takes_over
 from condarium.errors import InvalidInput, NotFound
 from condarium.events import EnvironmentDeleted, EnvironmentUpdated
 
@@ -123,19 +123,10 @@ def delete(session: Session, environment: Environment, *, actor: str, source: st
     now = session.execute(select(func.clock_timestamp())).scalar_one()
     environment.deleted_on = now
     environment.current_build_id = None
-    unfinished = [Build.environment_id == environment.id, Build.status.not_in(FINAL)]
-    session.execute(
-        update(Build)
-        .where(*unfinished, Build.status == Status.QUEUED)
-        .values(status=Status.CANCELED, ended_on=now, status_info="the environment was deleted")
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        update(Build)
-        .where(*unfinished, Build.cancel_requested_at.is_(None))
-        .values(cancel_requested_at=now)
-        .execution_options(synchronize_session=False)
-    )
+    for build in builds.unfinished(session, environment):
+        builds.cancel(session, build, actor=actor, source=source)
+        build.status_info = "the environment was deleted"
+    session.flush()
     session.execute(
         update(Build)
         .where(Build.environment_id == environment.id, Build.deleted_on.is_(None))

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
@@ -12,6 +13,7 @@ from nameko import config
 from nameko.containers import ServiceContainer
 
 from condarium import log
+from condarium.errors import ConfigError
 from condarium.messaging import bootstrap, broker
 from condarium.messaging.health import Health
 
@@ -31,7 +33,7 @@ def run_service(
 
     Order: health server, `on_start`, the broker is waited for, events. Work that is found by polling goes on while the
     broker is away. On a signal: no more events, running handlers end and are acknowledged, `on_stop`, health server;
-    then 0. On a fault of nameko's: 1. A second signal ends the process at once.
+    then 0. On a fault of nameko's: 1. When health cannot be served: 2. A second signal ends the process at once.
     """
     bootstrap.check()
     logging.getLogger("nameko").setLevel(logging.CRITICAL)  # faults of handlers are logged by `delivery`, once
@@ -39,7 +41,11 @@ def run_service(
     stopping = threading.Event()
     _on_signal(stopping)
     if health is not None:
-        health.start()
+        try:
+            health.start()
+        except ConfigError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
     try:
         if on_start is not None:
             on_start()
