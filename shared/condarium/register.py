@@ -168,7 +168,7 @@ _COMPOSE: list[tuple[str, Any, str | None, str]] = [
     ("PIP_OPTIONS", "text", None, "compose: further options of pip while the image is built"),
     ("POSTGRES_IMAGE", "text", "postgres:18", "compose: the image of the database"),
     ("RABBITMQ_IMAGE", "text", "rabbitmq:4", "compose: the image of the broker"),
-    ("S3_IMAGE", "text", "chrislusf/seaweedfs:latest", "compose: the image of the blob store"),
+    ("S3_IMAGE", "text", "chrislusf/seaweedfs:4.48", "compose: the image of the blob store"),
     ("POSTGRES_PASSWORD", ("secret", "text"), None, "compose: the database's password; letters and digits"),
     ("RABBITMQ_PASSWORD", ("secret", "text"), None, "compose: the broker's password; letters and digits"),
     ("SUBSCRIBER_PASSWORD", ("secret", "text"), None, "compose: the password of the broker account of subscribers"),
