@@ -10,7 +10,7 @@ from condarium.database.tables import Build, LockPackage, LockPlatform, LockRow
 from condarium.domain.lock import Lock
 
 #: the channel under which wheels are listed
-WHEELS = "https://pypi.org"
+WHEELS = "pypi"
 
 
 def store(session: Session, build: Build, found: Mapping[str, Lock], *, actor: str) -> None:

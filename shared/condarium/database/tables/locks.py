@@ -33,7 +33,7 @@ class LockPackage(Table):
     name: Mapped[str]
     version: Mapped[str]
     build: Mapped[str]
-    #: canonical URL of the channel; `https://pypi.org` for wheels
+    #: canonical URL of the channel; `pypi` for wheels, as conda lists them
     channel: Mapped[str]
     license: Mapped[str | None]
     #: bytes of the archive
