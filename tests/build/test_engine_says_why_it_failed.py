@@ -1,5 +1,8 @@
 """A failed job ends with one message: whose fault, which kind, and a sentence in the words of who found it."""
 
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,28 @@ def test_a_build_that_needs_more_memory_than_allowed_does_not_take_it(builder: B
         said = follow(child)
     # With so little the process may also just end; it never gets the memory.
     assert not said.events or said.end["event"] != "linked"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 24 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_is_of_the_world_and_leaves_no_prefix(builder: Builder, small_disk: Path) -> None:
+    science = {"name": "science", "dependencies": ["python", "numpy"]}
+    warm, builder.cache = builder.cache, small_disk / "cache"
+    kind, _, message = builder.run(science).failure
+    assert (kind, "No space left on device" in message) == ("world", True)
+    shutil.rmtree(builder.cache)
+    builder.cache, builder.store = warm, small_disk / "store"
+    kind, _, message = builder.run(science).failure
+    assert (kind, "No space left on device" in message) == ("world", True)
+    assert list(small_disk.glob("store/*/*")) == []
+    assert list(small_disk.glob("store/.staging/*")) == []

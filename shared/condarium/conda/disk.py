@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,7 +15,17 @@ PACKAGES, REPODATA, INTERPRETERS, WHEELS = "pkgs", "repodata", "interpreters", "
 CACHE_LOCK = ".cache.lock"
 INCOMING = ".incoming"
 _EVICTED = ".evicted"
+_DISK_FAULT = re.compile(
+    r"No space left|Disk quota|Input/output error|Read-only file system|Stale file handle|Too many open files"
+    r"|Cannot allocate memory",
+    re.IGNORECASE,
+)
 _KEEP_SECONDS = 600.0
+
+
+def is_disk_fault(words: str) -> bool:
+    """Whether a library or a program failed because of the disk or the machine, and not because of its input."""
+    return _DISK_FAULT.search(words) is not None
 
 
 def free_fraction(path: Path) -> float:

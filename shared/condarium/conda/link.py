@@ -17,7 +17,7 @@ from rattler.exceptions import InstallerError, LinkError
 
 from condarium.conda import package_cache
 from condarium.conda.channels import ChannelSettings
-from condarium.conda.disk import INTERPRETERS, PACKAGES
+from condarium.conda.disk import INTERPRETERS, PACKAGES, is_disk_fault
 from condarium.conda.network import build_client
 from condarium.conda.prefix_record import history, state
 from condarium.conda.uv import Uv
@@ -135,7 +135,7 @@ async def _install(
         )
     except (InstallerError, LinkError) as error:
         text = str(error).strip()
-        if re.search(r"No space left|Disk quota|Input/output error|Too many open files|error sending request", text):
+        if is_disk_fault(text) or "error sending request" in text:
             raise WorldFault(f"The packages cannot be linked: {text}") from None
         raise InputFault(f"The packages cannot be linked: {text}", reason="link-failed") from None
 

@@ -19,7 +19,7 @@ from rattler.package_streaming import download_and_extract
 
 from condarium.conda import fetch
 from condarium.conda.channels import ChannelSettings
-from condarium.conda.disk import CACHE_LOCK, INCOMING, exclusive
+from condarium.conda.disk import CACHE_LOCK, INCOMING, exclusive, is_disk_fault
 from condarium.conda.network import build_client, retry_after, status_of
 from condarium.domain.lock import Record
 from condarium.domain.redaction import redact
@@ -164,6 +164,8 @@ async def _fault(
     error: Exception, place: str, shown: str, record: Record, staging: Path, settings: ChannelSettings
 ) -> CondariumError:
     text = redact(str(error).strip(), settings.secrets())
+    if is_disk_fault(text):
+        return WorldFault(f"{shown} cannot be unpacked: {text}.")
     status = status_of(text)
     if status is None and "Invalid checksum" not in text and staging.exists() and "response body" not in text:
         # Bytes came, and could not be read as a package. Is it the package, or were they damaged on the way?

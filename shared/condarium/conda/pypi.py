@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import canonicalize_name
 
 from condarium.conda import virtual, wheel_tags
+from condarium.conda.disk import is_disk_fault
 from condarium.conda.pypi_names import provided
 from condarium.conda.uv import Finished, Uv
 from condarium.domain.credentials import has_credential, redact
@@ -24,7 +25,7 @@ from condarium.errors import InputFault, WorldFault
 
 _WORLD = re.compile(
     r"Failed to fetch|Request failed|error sending request|timed out|Could not connect|dns error"
-    r"|status server error|unexpected HTML|unexpected JSON|429 Too Many|No space left|stream closed|broken pipe",
+    r"|status server error|unexpected HTML|unexpected JSON|429 Too Many|stream closed|broken pipe",
     re.IGNORECASE,
 )
 
@@ -148,7 +149,7 @@ def _filename(file: Mapping[str, Any]) -> str:
 def _fault(finished: Finished, wish: PipWish, conda: Mapping[str, str]) -> InputFault | WorldFault:
     words = redact(finished.words)
     # Status 1 is "no solution"; 2 is everything else, of which some may pass by themselves.
-    if finished.status != 1 and _WORLD.search(words):
+    if finished.status != 1 and (is_disk_fault(words) or _WORLD.search(words)):
         return WorldFault(f"The package index cannot be read: {words}")
     fixed = [f"{name} {version}" for name, version in conda.items() if re.search(rf"\b{re.escape(name)}\b", words)]
     note = f"\nFixed by the conda packages: {', '.join(sorted(fixed))}." if fixed else ""

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from condarium.conda.disk import exclusive
+from condarium.conda.disk import exclusive, is_disk_fault
 from condarium.conda.shebang import wheel_shebang
 from condarium.conda.uv import Uv
 from condarium.domain.canonical import canonical_hash
@@ -85,8 +85,8 @@ async def link_wheels(
 
 def _fault(words: str) -> InputFault | WorldFault:
     words = redact(words)
-    if re.search(
-        r"hash mismatch|failed to (fetch|download)|error sending|timed out|no space left", words, re.IGNORECASE
+    if is_disk_fault(words) or re.search(
+        r"hash mismatch|failed to (fetch|download)|error sending|timed out", words, re.IGNORECASE
     ):
         return WorldFault(f"The wheels of the lock cannot be fetched: {words}")
     return InputFault(f"The wheels of the lock cannot be installed: {words}", reason="link-failed")
