@@ -31,6 +31,7 @@ def patch() -> None:
         import eventlet  # it announces its own end on import; see the ADR on nameko at the edge
     eventlet.monkey_patch()
     _resolve_in_threads()
+    _join_returns()
 
 
 def _resolve_in_threads() -> None:
@@ -48,6 +49,20 @@ def _resolve_in_threads() -> None:
         return tpool.execute(plain.getaddrinfo, host, *arguments, **options)
 
     socket.getaddrinfo = green_socket.getaddrinfo = getaddrinfo
+
+
+def _join_returns() -> None:
+    """`Thread.join(timeout)` returns when the time is over: on Python 3.13 eventlet's raises its own Timeout there."""
+    from eventlet.green.thread import _ThreadHandle
+    from eventlet.timeout import Timeout
+
+    wait = _ThreadHandle.join
+
+    def join(self: Any, timeout: float | None = None) -> None:
+        with Timeout(timeout, False):  # False: it ends this block only; None: never
+            wait(self)
+
+    _ThreadHandle.join = join
 
 
 def _is_address(plain: Any, host: Any) -> bool:
