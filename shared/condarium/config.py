@@ -180,7 +180,9 @@ def read(setting: Setting, environ: Mapping[str, str], *, optional: bool = False
         return setting.parse(found)
     except ValueError as error:
         shown = "its value" if setting.secret else repr(found)
-        raise ConfigError(f"{setting.name}: {shown} is not allowed; expected {error}") from None
+        raise ConfigError(
+            f"{setting.name}: {shown} is not allowed; expected {error}; it is {setting.description}"
+        ) from None
 
 
 def check_names(environ: Mapping[str, str]) -> None:

@@ -202,7 +202,7 @@ def test_the_command_line_goes_the_same_way(system: System, tmp_path: Path) -> N
     code = "import click, os, sys; print(os.environ['WHO'], os.environ['CONDA_DEFAULT_ENV'], sys.prefix)"
     local = condarium(system, "env", "shell", "cli", "--", "python", "-c", code, CONDARIUM_STORE=str(system.store))
     assert local.stdout.split()[:2] == ["me", "default/cli"], local.stderr
-    remote = condarium(system, "env", "shell", "cli", "--", "python", "-c", code, XDG_CACHE_HOME=str(tmp_path))
+    remote = condarium(system, "env", "shell", "cli", "python", "-c", code, XDG_CACHE_HOME=str(tmp_path))
     assert remote.stdout.split()[2].startswith(str(tmp_path)), remote.stderr
     assert condarium(system, "env", "delete", "cli", "--yes").returncode == 0
     gone = condarium(system, "env", "show", "cli")

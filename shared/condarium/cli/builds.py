@@ -5,14 +5,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from condarium.cli.output import Output, errors, megabytes
-from condarium.cli.session import connect, find_build, split_environment
+from condarium.cli.output import Output, amount, errors, phases
+from condarium.cli.session import connect, find_build, load_build, naming, split_environment
 from condarium.client import Client
 
 app = typer.Typer(help="Builds: numbered attempts of an environment.", no_args_is_help=True)
 
 Which = Annotated[str, typer.Argument(help="A build's number, or an environment for its current build")]
 Number = Annotated[int, typer.Argument(help="A build's number", min=1)]
+PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -41,15 +42,15 @@ def table(rows: list[dict[str, Any]], json: bool) -> None:
         {
             "build": row["id"],
             "environment": f"{row['condarium']['namespace']}/{row['condarium']['environment']}",
-            "generation": row["condarium"]["generation"],
+            "gen": row["condarium"]["generation"],
             "status": row["status"],
-            "scheduled (UTC)": (row["scheduled_on"] or "")[:19].replace("T", " "),
-            "size": megabytes(row["size"]),
+            "scheduled (UTC)": (row["scheduled_on"] or "")[:16].replace("T", " "),
+            "size": amount(row["size"]),
             "info": (row["status_info"] or "").splitlines()[0][:80] if row["status_info"] else "",
         }
         for row in rows
     ]
-    columns = ["build", "environment", "generation", "status", "scheduled (UTC)", "size", "info"]
+    columns = ["build", "environment", "gen", "status", "scheduled (UTC)", "size", "info"]
     Output(json).table(shown, columns)
 
 
@@ -57,7 +58,7 @@ def table(rows: list[dict[str, Any]], json: bool) -> None:
 def show(build: Which, json: Json = False) -> None:
     """Shows a build: its state, packages, timings and what is served of it."""
     with connect() as client:
-        found = client.build(find_build(client, build))
+        found = load_build(client, find_build(client, build))
         packages = client.packages(found["id"])
     if json:
         Output(json).value({**found, "packages": packages})
@@ -68,17 +69,18 @@ def show(build: Which, json: Json = False) -> None:
         "environment": f"{ours['namespace']}/{ours['environment']} (generation {ours['generation']})",
         "status": found["status"],
         "info": found["status_info"],
-        "size": megabytes(found["size"]),
+        "size": amount(found["size"]),
         "directory": ours["prefix"],
         "locks": ", ".join(f"{platform} {digest[:12]}" for platform, digest in ours["locks"].items()),
-        "seconds": ", ".join(f"{phase} {seconds:.2f}" for phase, seconds in ours["seconds"].items()),
+        "seconds": phases(ours["seconds"]),
     }
     Output(json).details({name: value for name, value in pairs.items() if value})
     print()
-    kinds = [{**item, "reason": item["reason"] or "", "size": megabytes(item["size"])} for item in ours["artifacts"]]
-    Output(json).table(kinds, ["artifact_type", "state", "size", "reason"])
-    print()
-    Output(json).table(packages, ["name", "version"])
+    kinds = [{**item, "artifact": item["artifact_type"], "size": amount(item["size"])} for item in ours["artifacts"]]
+    Output(json).table(kinds, ["artifact", "state", "size", "reason"])
+    if packages:
+        print()
+        Output(json).table(packages, ["name", "version"])
 
 
 @app.command("logs")
@@ -89,8 +91,10 @@ def show_logs(
     with connect() as client:
         build_id = find_build(client, build)
         if not follow_it:
-            print(client.logs(build_id), end="")
+            with naming(f"build {build_id}", "build"):
+                print(client.logs(build_id), end="")
             return
+        load_build(client, build_id)
         for message in client.follow(build_id):
             if message.event == "log":
                 print(message.data["text"], end="", flush=True)
@@ -101,7 +105,7 @@ def show_logs(
 @app.command("cancel")
 def cancel(build: Number, json: Json = False) -> None:
     """Ends a queued or running build."""
-    with connect() as client:
+    with connect() as client, naming(f"build {build}", "build"):
         client.cancel(build)
     Output(json).done(f"build {build} is canceled", build_id=build)
 
@@ -114,7 +118,8 @@ def retry(
 ) -> None:
     """Tries a failed or canceled build again."""
     with connect() as client:
-        client.retry(build)
+        with naming(f"build {build}", "build"):
+            client.retry(build)
         if not wait:
             Output(json).done(f"build {build} is queued again", build_id=build)
             return
@@ -123,8 +128,10 @@ def retry(
 
 def follow(client: Client, build_id: int, *, quiet: bool) -> dict[str, Any]:
     """Shows one live line until the build has ended; returns the build."""
+    if not quiet and not errors.is_terminal:
+        errors.print(f"build {build_id} is queued; `condarium build logs --follow {build_id}` shows its log", **PLAIN)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=errors, disable=quiet, transient=True) as progress:
+    with Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True) as progress:
         line = progress.add_task(f"build {build_id}")
         status, last = "QUEUED", ""
         for message in client.follow(build_id):
@@ -150,6 +157,8 @@ def report(build: dict[str, Any], json: bool) -> None:
         where = f" in {ours['prefix']}" if ours["prefix"] else ""
         print(f"build {build['id']} of {ours['namespace']}/{ours['environment']} is COMPLETED{where}")
     else:
-        errors.print(f"build {build['id']} is {build['status']}: {build['status_info']}", markup=False, highlight=False)
+        errors.print(f"build {build['id']} is {build['status']}: {build['status_info']}", **PLAIN)
+        if build["status"] == "FAILED":
+            errors.print(f"its log: condarium build logs {build['id']}", **PLAIN)
     if build["status"] != "COMPLETED":
         raise typer.Exit(1)

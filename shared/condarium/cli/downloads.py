@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from condarium.cli.output import Output, errors
-from condarium.cli.session import connect, find_build
+from condarium.cli.output import Output, amount, errors
+from condarium.cli.session import connect, find_build, load_build
 from condarium.client import Client
 from condarium.errors import InvalidInput
 
@@ -58,14 +58,14 @@ def download(
                 for chunk in reply.iter_bytes(1 << 16):
                     sys.stdout.buffer.write(chunk)
             return
-        name = client.build(build_id)["condarium"]["environment"]
+        name = load_build(client, build_id)["condarium"]["environment"]
         target = output or Path.cwd()
         if target.is_dir():
             target /= pattern.format(name=name)
         if not target.parent.is_dir():
             raise InvalidInput(f"the directory {target.parent} does not exist")
         size = save(client, address, target, query, waiting, quiet=json)
-    Output(json).done(f"{target}: {size / 1e6:.1f} MB", path=str(target), size=size, build_id=build_id)
+    Output(json).done(f"{target}: {amount(size)}", path=str(target), size=size, build_id=build_id)
 
 
 def save(client: Client, address: str, target: Path, query: dict[str, str], wait: float, *, quiet: bool) -> int:
@@ -75,7 +75,7 @@ def save(client: Client, address: str, target: Path, query: dict[str, str], wait
     size = 0
     try:
         with (
-            Progress(*columns, console=errors, disable=quiet, transient=True) as progress,
+            Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True) as progress,
             client.download(address, wait_seconds=wait, **query) as reply,
             part.open("wb") as file,
         ):

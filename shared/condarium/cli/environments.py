@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from condarium.cli import builds, shell
-from condarium.cli.output import Output, megabytes
-from condarium.cli.session import connect, default_namespace, setting, split_environment
+from condarium.cli.output import Output, amount
+from condarium.cli.session import connect, default_namespace, find_environment, setting, split_environment
+from condarium.client import ApiError
 from condarium.errors import InvalidInput, SpecificationError
 
 app = typer.Typer(help="Environments: names that point to builds.", no_args_is_help=True)
@@ -27,7 +28,12 @@ def create(
     """Submits an environment.yml and follows its build. A file that names an existing environment updates it."""
     text = read(file)
     with connect() as client:
-        build_id = client.submit(text, namespace=namespace or default_namespace())
+        try:
+            build_id = client.submit(text, namespace=namespace or default_namespace())
+        except ApiError as error:
+            if error.status != 400:
+                raise
+            raise InvalidInput(f"{file}: {error}") from None
         if not wait:
             Output(json).done(f"build {build_id} is queued", build_id=build_id)
             return
@@ -63,7 +69,7 @@ def show(environment: Environment, json: Json = False) -> None:
     """Shows an environment, its current build and its last ten builds."""
     namespace, name = split_environment(environment)
     with connect() as client:
-        found = client.environment(namespace, name)
+        found = find_environment(client, namespace, name)
         current = client.build(found["current_build_id"]) if found["current_build_id"] else None
         history = [row for row, _ in zip(client.builds(namespace=namespace, name=name), range(10), strict=False)]
     if json:
@@ -73,10 +79,12 @@ def show(environment: Environment, json: Json = False) -> None:
     if current is not None:
         pairs |= {
             "current build": f"{current['id']} (generation {current['condarium']['generation']})",
-            "size": megabytes(current["size"]),
+            "size": amount(current["size"]),
             "directory": current["condarium"]["prefix"],
-            "served as": ", ".join(item["artifact_type"] for item in current["build_artifacts"]),
+            "made": ", ".join(item["artifact_type"] for item in current["build_artifacts"]),
         }
+        if registry := setting("REGISTRY"):
+            pairs["image"] = f"{registry}/{namespace}/{name}:latest"
     Output(json).details(pairs)
     print()
     builds.table(history, json)
@@ -91,7 +99,7 @@ def rollback(
     """Points an environment to an earlier completed build."""
     namespace, name = split_environment(environment)
     with connect() as client:
-        current = client.environment(namespace, name)["current_build_id"]
+        current = find_environment(client, namespace, name)["current_build_id"]
         target = build
         if target is None:
             completed = client.builds(namespace=namespace, name=name, status="COMPLETED")
@@ -110,14 +118,15 @@ def delete(
 ) -> None:
     """Deletes an environment and its builds."""
     namespace, name = split_environment(environment)
-    if not yes:
-        typer.confirm(f"Delete {namespace}/{name} with all its builds?", abort=True)
     with connect() as client:
+        if not yes:
+            find_environment(client, namespace, name)
+            typer.confirm(f"Delete {namespace}/{name} with all its builds?", abort=True)
         client.delete_environment(namespace, name)
     Output(json).done(f"{namespace}/{name} is deleted", deleted=f"{namespace}/{name}")
 
 
-@app.command("shell")
+@app.command("shell", context_settings={"allow_interspersed_args": False})
 def open_shell(
     environment: Environment,
     command: Annotated[list[str] | None, typer.Argument(help="Run this instead of a shell.")] = None,
@@ -128,7 +137,9 @@ def open_shell(
     if prefix is None:
         with connect() as client:
             prefix = shell.downloaded_prefix(client, namespace, name)
-    shell.run(prefix, f"{namespace}/{name}", command or [])
+    # All behind the environment is the command's; a `--` between them is allowed and says the same.
+    words = command or []
+    shell.run(prefix, f"{namespace}/{name}", words[1:] if words[:1] == ["--"] else words)
 
 
 @app.command("hash")

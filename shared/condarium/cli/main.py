@@ -4,7 +4,6 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from condarium import __version__, config
@@ -70,22 +69,17 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 def main() -> None:
     """The program; ends the process."""
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        # typer says itself what is wrong with a command line: 2; its exceptions are no part of its interface.
+        app(prog_name="condarium")
     except tuple(kind for kind, _ in _CODES) as error:
         errors.print(f"condarium: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(next(number for kind, number in _CODES if isinstance(error, kind)))
-    except BrokenPipeError:
-        # Whoever read our output has had enough of it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read our output has had enough of it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from condarium import config
-from condarium.client import Client
+from condarium.client import Client, NotThere
 from condarium.errors import InvalidInput
 
 
@@ -37,12 +38,35 @@ def split_environment(text: str) -> tuple[str, str]:
     return namespace, name
 
 
+@contextmanager
+def naming(what: str, kind: str) -> Iterator[None]:
+    """Says in the server's "does not exist" which one was meant. Raises NotThere."""
+    try:
+        yield
+    except NotThere as error:
+        raise NotThere(f"{what} does not exist; `condarium {kind} list` shows those you may see", 404) from error
+
+
+def find_environment(client: Client, namespace: str, name: str) -> dict[str, Any]:
+    """The environment as the gateway shows it. Raises NotThere."""
+    with naming(f"environment {namespace}/{name}", "env"):
+        return client.environment(namespace, name)
+
+
+def load_build(client: Client, number: int) -> dict[str, Any]:
+    """The build as the gateway shows it. Raises NotThere."""
+    with naming(f"build {number}", "build"):
+        return client.build(number)
+
+
 def find_build(client: Client, text: str) -> int:
     """The build that `text` means: its id, or the current build of NAME or NAMESPACE/NAME. Raises InvalidInput."""
     if text.isdecimal():
         return int(text)
     namespace, name = split_environment(text)
-    current = client.environment(namespace, name)["current_build_id"]
+    current = find_environment(client, namespace, name)["current_build_id"]
     if current is None:
-        raise InvalidInput(f"{namespace}/{name} has no completed build yet; `condarium build list` shows its builds")
+        raise InvalidInput(
+            f"{namespace}/{name} has no completed build yet; `condarium build list {namespace}/{name}` shows its builds"
+        )
     return int(current)

@@ -59,7 +59,8 @@ def run(prefix: Path, label: str, command: list[str]) -> NoReturn:
     scripts = sorted((prefix / "etc" / "conda" / "activate.d").glob("*.sh"))
     argv = command or [shell, "-i"]
     if not command and sys.stdin.isatty():
-        errors.print(f"{label} in {prefix}; `exit` leaves it", markup=False, highlight=False)
+        errors.print(f"{label} in {prefix}; `exit` leaves it", markup=False, highlight=False, soft_wrap=True)
+        environ["PS1"] = f"({label}) {environ.get('PS1', '$ ')}"
     if scripts:
         # Activation scripts are written for a POSIX shell, whatever the user's own is.
         sourced = "; ".join(f'. "{script}"' for script in scripts)
