@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.panel import Panel
 
 from condarium.cli.builds import follow
+from condarium.cli.output import phases
 from condarium.client import ApiError, Client
 from deploy.local import sample, servings, stack, state
 from deploy.local.problem import LocalProblem
@@ -87,8 +88,9 @@ def _build(
             failed += 1
             console.print(f"build {number} is {build['status']}: {build['status_info']}", style="red", markup=False)
             continue
-        seconds = ", ".join(f"{phase} {took:.2f} s" for phase, took in (ours["seconds"] or {}).items())
-        console.print(f"build {number} of {ours['environment']} is COMPLETED ({seconds})", highlight=False)
+        took = phases(ours["seconds"] or {})
+        said = f"build {number} of {ours['environment']} is COMPLETED (seconds: {took})"
+        console.print(said, highlight=False, soft_wrap=True)
         name = str(ours["environment"])
         imports = IMPORTS.get(file.name, "sys")
         prefix = Path(ours["prefix"])
@@ -135,12 +137,14 @@ def _next_steps(settings: Settings, values: Mapping[str, str], subjects: list[Su
             f"as an image ({login}):",
             f"  docker pull {one.image}",
             f"  docker run --rm {one.image} python -c 'import {one.imports}'",
+            f"  skopeo copy --src-tls-verify=false docker://{one.image} dir:/tmp/{one.name}  # without a docker daemon",
         ]
     lines += [
         "what happens, as it happens:",
         f"  curl -N '{url}/api/v1/events/?after=0'",
         "an environment of your own:",
         f"  . {file} && .venv/bin/condarium env create environment.yml",
+        f"  examples to start from: {os.path.relpath(EXAMPLES)}/",
         f"in a browser: {url}/",
         "stop it with `make down`; see it with `make status` and `make logs`",
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.local import state
+from deploy.local import processes, state
 from deploy.local.layout import Layout
 from deploy.local.settings import Settings
 from deploy.local.supervisor import Supervisor
@@ -20,6 +20,10 @@ def show(settings: Settings) -> int:
     supervisor = Supervisor(settings.layout)
     print(f"data in {settings.layout.data}")
     if supervisor.pid() is None:
+        left = [record.name for record in processes.records(settings.layout.run) if record.lives()]
+        if left:
+            print(f"the supervisor was killed and left {', '.join(left)}; make up starts anew, make down ends them")
+            return 1
         print("nothing is running; start it with: make up")
         print(elsewhere(settings.layout), end="")
         return NOTHING_RUNS

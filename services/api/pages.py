@@ -40,6 +40,8 @@ dependencies:
   - numpy</code></pre>
 
 <h2>2. Have it built</h2>
+<p>The administrator's token is the setting <code>CONDARIUM_ADMIN_TOKEN</code>; <code>make up</code> writes it to
+<code>.local/condarium.env</code>. Here and below, put your build's number for 1.</p>
 <pre><code>export CONDARIUM_API_URL=$url CONDARIUM_TOKEN=...
 condarium env create environment.yml
 condarium build logs --follow 1</code></pre>
@@ -75,7 +77,7 @@ def routes(gateway: Gateway) -> list[Route]:
 async def first_steps(call: Call[Model, Any]) -> Response:
     settings = call.gateway.settings
     writes = call.caller.may(Action.CREATE_ENVIRONMENT, settings.default_namespace)
-    hint = "." if writes else ", who may look but not build: send the administrator's token to do more."
+    hint = "." if writes else ", who may look but not build: that takes a token."
     values = {
         "caller": call.caller.name,
         "hint": hint,
