@@ -26,7 +26,7 @@ TRACES = ("uv_cache.json", "direct_url.json")
 
 @pytest.fixture(scope="module")
 def bare(solve_sample: SolveSample) -> Environment:
-    return solve_sample("python 3.11.*")
+    return solve_sample("python")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_in_a_member_the_hashes_of_what_is_rewritten_are_left_out(bare: Environm
         path for path, value in tree.items() if value != "directory" and PLACEHOLDER.encode() in value[0]
     }
     assert {"bin/Thing-b", "bin/run.py", "bin/only-a-line"} <= rewritten
-    record = tree["lib/python3.11/site-packages/My_Thing.X-1.0.dist-info/RECORD"][0].decode()
+    record = tree[f"{bare.lock.site_packages}/My_Thing.X-1.0.dist-info/RECORD"][0].decode()
     rows = {path: (digest, size) for path, digest, size in csv.reader(io.StringIO(record))}
     assert rows["../../../bin/Thing-b"] == ("", "")
     assert rows["../../../bin/shell"][0].startswith("sha256=")

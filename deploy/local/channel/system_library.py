@@ -48,6 +48,7 @@ NAMES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "libdb": ("libdb", "Sleepycat"),
         "libgdbm": ("gdbm", "GPL-3.0-only"),
         "libmpdec": ("mpdecimal", "BSD-2-Clause"),
+        "libzstd": ("zstd", "BSD-3-Clause"),
     }
 )
 
