@@ -1,7 +1,6 @@
 """`make up` takes the caller's settings, and says in a sentence what is wrong with them."""
 
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,13 +32,6 @@ def plan(data: Path, kept: state.State, **given: str) -> dict[str, str]:
 
 def nothing_runs(name: str, port: int) -> bool:
     return False
-
-
-@pytest.fixture
-def tmp_path() -> Iterator[Path]:
-    """A short one: a data directory holds sockets, whose paths must be short, and pytest's own are long."""
-    with tempfile.TemporaryDirectory(prefix="cond-") as directory:
-        yield Path(directory)
 
 
 @pytest.fixture
