@@ -113,7 +113,7 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
         "the store's disk use above which the package cache is evicted",
     ),
     ("BUILDER_DISK_HARD_PERCENT", ("number", 1, 100), "95", "the store's disk use above which no build is started"),
-    ("BUILDER_LOG_BYTES", ("integer", 1024, 1 << 30), "16777216", "the longest log of a build"),
+    ("BUILDER_LOG_BYTES", ("integer", 1024, 1 << 30), "16777216", "the longest log of one attempt of a build"),
     (
         "ARTIFACTS",
         "words",
