@@ -99,7 +99,7 @@ def _print(results: dict[str, Any]) -> None:
         if not isinstance(figures, dict):
             continue
         before = CONDA_STORE.get(label)
-        ours = figures.get("condarium") or figures.get("all built") or figures.get("tarball")
+        ours = figures.get("condarium") or figures.get("all built") or figures.get("POST to tarball")
         ratio = f"   conda-store {before:g} s: {before / ours:.0f} times" if before and ours else ""
         print(f"{label}{ratio}")
         for name, value in figures.items():
