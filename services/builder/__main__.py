@@ -45,6 +45,7 @@ def start_child(settings: Settings) -> Child:
 
 
 def main() -> int:
+    os.umask(0o022)  # prefixes and symlinks are for others to read
     try:
         settings = config.load(Settings, os.environ)
         log.configure("builder", settings.log_level)

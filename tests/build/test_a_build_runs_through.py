@@ -70,8 +70,12 @@ def engines(system: System) -> list[psutil.Process]:
 
 def test_a_queued_build_becomes_a_prefix_behind_a_symlink(system: System, database: Database) -> None:
     build_id = queue(database)
+    strict = os.umask(0o077)
     system.start("builder")
+    os.umask(strict)
     wait_state(database, build_id, "COMPLETED")
+    for directory in (system.store, system.link("small").parent, system.link("small").parent.parent):
+        assert directory.stat().st_mode & 0o777 == 0o755
     python = system.link("small").resolve() / "bin" / "python"
     said = subprocess.run([python, "-c", "import click, sys; print(sys.prefix)"], capture_output=True, text=True)
     with database.transaction() as session:

@@ -172,6 +172,28 @@ def test_a_log_whose_writing_broke_off_before_or_after_the_commit_is_whole(
     assert [line.split()[1] for line in text.splitlines()] == ["one", "two", "three"]
 
 
+def test_a_log_ends_at_its_cap(database: Database, make_work: MakeWork) -> None:
+    build_id = queue(database)
+    huge = "print(json.dumps({'event': 'log', 'text': 'x' * 3_000_000}), flush=True)"
+    run(
+        make_work(CONDARIUM_BUILDER_LOG_BYTES="1024"),
+        child({"event": "log", "text": "x" * 500}, then=f"import json\n{huge}\n{huge}"),
+    )
+    with database.transaction() as session:
+        text = "".join(chunk.text for chunk in logs.chunks(session, build_id))
+    assert len(text) < 1200
+    assert text.endswith("... the log is longer than allowed and ends here\n")
+
+
+def test_an_attempt_that_takes_too_long_is_final(database: Database, make_work: MakeWork) -> None:
+    build_id = queue(database)
+    run(make_work(CONDARIUM_BUILDER_TIME_LIMIT_SECONDS="1"), child(then="time.sleep(60)"))
+    assert state(database, build_id) == (
+        "FAILED",
+        "the build took longer than 1 s (CONDARIUM_BUILDER_TIME_LIMIT_SECONDS)",
+    )
+
+
 def test_the_environment_is_ready_also_when_its_artifacts_were_there_before_the_prefix(
     database: Database, make_work: MakeWork
 ) -> None:
