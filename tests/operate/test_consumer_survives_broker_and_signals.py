@@ -42,8 +42,10 @@ def publish(url: str, *events: Event) -> None:
         stored.append(
             Stored(number, number, event.routing_key(), event.namespace, event.environment, 1, False, event_id, body)
         )
-    assert len(publisher.publish(stored)) == len(events)
-    publisher.close()
+    try:
+        assert len(publisher.publish(stored)) == len(events)
+    finally:
+        publisher.close()
 
 
 class Consumer(Process):

@@ -107,6 +107,8 @@ def test_a_taken_port_leads_to_the_next_one_which_is_kept(
     tmp_path: Path, kept: state.State, listener: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(allotment.PUBLIC, "api", (listener, "CONDARIUM_API_PORT"))
+    # Not the usual one: a run of the user's may have it.
+    monkeypatch.setitem(allotment.PUBLIC, "registry", (ports.next_free(listener + 100), "CONDARIUM_REGISTRY_PORT"))
     chosen = read(tmp_path)
     notices = allotment.allot(chosen, kept, {}, ours=nothing_runs)
     port = kept.ports["api"]

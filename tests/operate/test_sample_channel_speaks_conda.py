@@ -69,7 +69,8 @@ def test_licences(header: str, licence: str) -> None:
         ("zlib1g", "libzlib"),
         ("libkrb5-3", "libkrb5"),
         ("libdb5.3t64", "libdb"),
-        ("libzstd1", "libzstd"),
+        ("libzstd1", "zstd"),
+        ("liblz4-1", "liblz4"),
         ("libgdbm-compat4t64", "libgdbm-compat"),
     ],
 )

@@ -40,6 +40,8 @@ class Publisher:
             self._outage = True
             if not self._confirmed:
                 raise Unavailable(f"the broker does not take events: {type(error).__name__} {error}") from error
+        if events and not self._confirmed:  # RabbitMQ 4 says no while a queue of it starts again
+            raise Unavailable("the broker does not take events: it refused all of them")
         return self._confirmed
 
     def tick(self) -> None:
