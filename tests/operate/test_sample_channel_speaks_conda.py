@@ -70,7 +70,7 @@ def test_licences(header: str, licence: str) -> None:
         ("libkrb5-3", "libkrb5"),
         ("libdb5.3t64", "libdb"),
         ("libzstd1", "zstd"),
-        ("liblz4-1", "liblz4"),
+        ("libgpg-error0", "libgpg-error"),
         ("libgdbm-compat4t64", "libgdbm-compat"),
     ],
 )
