@@ -223,6 +223,7 @@ def canceled(work: Work, task: Task, book: Logbook) -> None:
     """Raises LeaseLost."""
     with work.database.transaction() as session:
         build = builds.load_claimed(session, task.held)
+        book.write("canceled")
         book.write_out(session)
         _end_canceled(session, work, build)
 
@@ -275,6 +276,7 @@ def _ends_canceled(session: Session, work: Work, build: Build, book: Logbook) ->
     """Whoever asked to cancel before the attempt's end was told yes, so that is what it ends as."""
     if not _asked_to_cancel(build):
         return False
+    book.write("canceled")
     book.write_out(session)
     _end_canceled(session, work, build)
     return True
