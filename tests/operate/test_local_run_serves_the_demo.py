@@ -89,12 +89,17 @@ def _another_number_of_copies_is_taken_in(local_run: LocalRun) -> None:
 def _a_port_that_another_program_took_is_given_up(local_run: LocalRun) -> None:
     before = local_run.pids()
     port = int(local_run.settings()["CONDARIUM_API_PORT"])
-    os.kill(before["api"], signal.SIGKILL)
-    wait_for(lambda: processes.start_time(before["api"]) is None, seconds=5)
+    # Held still, the supervisor cannot start the next gateway before the other program has the port.
+    os.kill(before["supervisord"], signal.SIGSTOP)
     with socket.socket() as other:
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", port))
-        other.listen()
+        try:
+            os.kill(before["api"], signal.SIGKILL)
+            wait_for(lambda: processes.start_time(before["api"]) is None, seconds=5)
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind(("127.0.0.1", port))
+            other.listen()
+        finally:
+            os.kill(before["supervisord"], signal.SIGCONT)
         said = local_run("up")
         assert f"port {port} is taken by another program; api gets" in said
         assert int(local_run.settings()["CONDARIUM_API_PORT"]) != port
