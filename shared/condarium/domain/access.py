@@ -10,16 +10,33 @@ class Action(StrEnum):
 
     READ_NAMESPACE = "namespace::read"
     CREATE_NAMESPACE = "namespace::create"
+    UPDATE_NAMESPACE = "namespace::update"
+    DELETE_NAMESPACE = "namespace::delete"
+    READ_ROLE_MAPPING = "namespace-role-mapping::read"
+    CREATE_ROLE_MAPPING = "namespace-role-mapping::create"
+    UPDATE_ROLE_MAPPING = "namespace-role-mapping::update"
+    DELETE_ROLE_MAPPING = "namespace-role-mapping::delete"
     READ_ENVIRONMENT = "environment::read"
     CREATE_ENVIRONMENT = "environment::create"
     UPDATE_ENVIRONMENT = "environment::update"
     DELETE_ENVIRONMENT = "environment::delete"
+    SOLVE_ENVIRONMENT = "environment::solve"
     READ_BUILD = "build::read"
     DELETE_BUILD = "build::delete"
     CANCEL_BUILD = "build::cancel"
     PULL_IMAGE = "image::pull"
     READ_EVENTS = "events::read"
     READ_CHANNELS = "channel::read"
+    READ_SETTING = "setting::read"
+    UPDATE_SETTING = "setting::update"
+    #: names and kinds of credentials; what they hold is never shown
+    READ_CREDENTIAL = "credential::read"
+    UPDATE_CREDENTIAL = "credential::update"
+    READ_USAGE = "usage::read"
+    UPDATE_QUOTA = "quota::update"
+    READ_AUDIT = "audit::read"
+    #: the tokens of other people
+    MANAGE_TOKENS = "token::manage"
     OPERATE = "system::operate"
 
 
