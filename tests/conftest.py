@@ -7,6 +7,7 @@ pytest.register_assert_rewrite("tests.fixtures")
 
 pytest_plugins = [
     "tests.fixtures.infrastructure",
+    "tests.fixtures.browser",
     "tests.fixtures.channel",
     "tests.fixtures.containers",
     "tests.fixtures.engine",

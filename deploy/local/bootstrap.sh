@@ -11,7 +11,7 @@ venv=$root/.venv
 lock=$root/requirements-dev.lock
 
 # package:what shows that it is here (a program on PATH, or a file)
-run_packages='rabbitmq-server:rabbitmq-server'
+run_packages='rabbitmq-server:rabbitmq-server npm:npm'
 # docker.io holds the client too, but where docker-cli is a package of its own (Debian 13).
 test_packages='skopeo:skopeo podman:podman docker.io:dockerd docker-cli:docker containerd:containerd runc:runc
     umoci:umoci docker-registry:docker-registry docker-compose:docker-compose uidmap:newuidmap

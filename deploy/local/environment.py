@@ -59,6 +59,8 @@ def derived(
         values["CONDARIUM_CA_BUNDLE"] = os.environ.get("SSL_CERT_FILE") or str(SYSTEM_CERTIFICATES)
     if layout.base_image.exists():
         values["CONDARIUM_BASE_IMAGE"] = str(layout.base_image)
+    if layout.ui.exists():
+        values["CONDARIUM_UI"] = str(layout.ui)
     if state.channel == sample.SAMPLE:
         values |= sample.values(layout.channel)
     return values

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.ui.fetch import VERSION
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -62,6 +64,11 @@ class Layout:
     def channel(self) -> Path:
         """The sample channel."""
         return self.data / "channel"
+
+    @property
+    def ui(self) -> Path:
+        """The web UI's files; of this release of it, so that a newer one is fetched."""
+        return self.data / f"ui-{VERSION}"
 
     @property
     def base_image(self) -> Path:

@@ -9,7 +9,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from deploy.local import allotment, base_image, checks, environment, infrastructure, ports, processes, services, state
+from deploy.local import (
+    allotment,
+    base_image,
+    checks,
+    environment,
+    infrastructure,
+    ports,
+    processes,
+    services,
+    state,
+    ui,
+)
 from deploy.local.infrastructure import Infrastructure
 from deploy.local.layout import Layout
 from deploy.local.private_server import ServerFailed
@@ -93,6 +104,8 @@ def _prepare(settings: Settings, environ: Mapping[str, str], until: Until) -> tu
     notices = allotment.allot(settings, kept, given, _ours(layout, running))
     if until >= Until.SERVICES and "CONDARIUM_BASE_IMAGE" not in given:
         notices += filter(None, [base_image.make(layout)])
+    if until >= Until.SERVICES and "CONDARIUM_UI" not in given:
+        notices += filter(None, [ui.make(layout)])
     servers = infrastructure.of(layout, kept, given)
     derived = environment.derived(settings, kept, given, servers)
     values = {**derived, **given, **{name: derived[name] for name in environment.CLIENT if name in derived}}

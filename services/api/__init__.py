@@ -9,5 +9,6 @@ Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
 `bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
 routes of one subject each: `status`, `environments`, `specifications`, `builds`, `artifacts`, `downloads` (what
-/storage serves), `streams` (SSE), `pages` (HTML).
+/storage serves), `streams` (SSE), `pages` (HTML), `ui` (the
+conda-store web UI).
 """

@@ -1,6 +1,7 @@
 """The gateway's settings."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,4 @@ class Settings:
     api_port: int
     api_url_prefix: str
     api_max_body_bytes: int
+    ui: Path | None

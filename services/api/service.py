@@ -13,7 +13,7 @@ from starlette.routing import Route
 from condarium.errors import CondariumError
 from condarium.http import faults, operating
 from condarium.http.requests import AccessLog
-from services.api import artifacts, builds, downloads, environments, pages, specifications, status, streams
+from services.api import artifacts, builds, downloads, environments, pages, specifications, status, streams, ui
 from services.api.addresses import Addresses
 from services.api.endpoint import Gateway
 
@@ -46,7 +46,7 @@ def application(gateway: Gateway) -> Starlette:
     )
 
 
-SUBJECTS = (pages, status, environments, specifications, builds, artifacts, downloads, streams)
+SUBJECTS = (pages, status, environments, specifications, builds, artifacts, downloads, streams, ui)
 
 
 def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:

@@ -49,6 +49,7 @@ _HTTP: list[tuple[str, Any, str | None, str]] = [
     ("API_PORT", ("integer", 0, 65535), "8080", "the gateway's port"),
     ("API_URL_PREFIX", "text", "/conda-store", "the path under which the REST contract is served besides /"),
     ("API_MAX_BODY_BYTES", ("integer", 1024, 1 << 30), "2097152", "the largest request body"),
+    ("UI", "path", None, "directory of the web UI as `python -m deploy.ui` writes it; unset, /ui/ says how to get it"),
     ("REGISTRY_PORT", ("integer", 0, 65535), "5000", "the registry's port"),
     ("REGISTRY_WAIT_SECONDS", ("number", 0, 3600), "600", "how long a pull waits for an image that is being made"),
 ]

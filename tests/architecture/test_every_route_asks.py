@@ -30,6 +30,10 @@ PUBLIC = {
     "/readyz": "names parts of the installation, never data",
     "/metrics": "figures without names of people, namespaces or environments",
     "/api/v1/": "the version of the contract, which clients ask for before they log in",
+    "/ui/": "a page of fixed text; what it shows it asks for itself",
+    "/ui/{path:path}": "the same page",
+    "/static/conda-store-ui/{file}": "two files of a public package",
+    "/favicon.ico": "a picture",
     "/v2/token": "gives back, as a token, what the credentials of the request are worth, and no more",
 }
 SAMPLES = {
