@@ -3,9 +3,12 @@
 from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifact, Image, ImageBlob, Piece
 from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
 from condarium.database.tables.environments import Environment, Namespace, Specification
+from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
 from condarium.database.tables.messages import Inbox, Outbox
 from condarium.database.tables.schema import Leased, Table
+from condarium.database.tables.tokens import LoginAttempt, Token, User
+from condarium.database.tables.solves import Solve
 from condarium.database.tables.watched import WatchedFile
 
 metadata = Table.metadata
@@ -15,6 +18,7 @@ __all__ = [
     "BaseImage",
     "Build",
     "BuildArtifact",
+    "BuildLabel",
     "Environment",
     "Image",
     "ImageBlob",
@@ -24,13 +28,17 @@ __all__ = [
     "LockPlatform",
     "LockRow",
     "LogChunk",
+    "LoginAttempt",
     "Namespace",
     "Outbox",
     "Piece",
     "Prefix",
+    "Solve",
     "Specification",
     "Store",
     "Table",
+    "Token",
+    "User",
     "WatchedFile",
     "metadata",
 ]
