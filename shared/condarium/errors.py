@@ -7,6 +7,7 @@ CondariumError
 ├── NotFound                404  no such thing, or the principal may not know of it
 ├── Conflict                409  the thing is in a state that does not allow it
 ├── TooLarge                413  more bytes than allowed
+├── TooManyRequests         429  more at a time than allowed; the caller may try again
 ├── Unavailable             503  not now: a part is away; the caller may try again
 ├── ConfigError                  a setting is missing or malformed: stops the start
 ├── WorldFault                   network, disk, channel 5xx, wrong checksum: retried with backoff
@@ -43,8 +44,15 @@ class SpecificationError(InvalidInput):
 
 
 class NotAuthorized(CondariumError):
+    """`action` and `resource` are what was asked for, for the audit log; empty where nothing says it."""
+
     status = 403
     code = "not-authorized"
+
+    def __init__(self, message: str, *, action: str = "", resource: str = "") -> None:
+        super().__init__(message)
+        self.action = action
+        self.resource = resource
 
 
 class NotFound(CondariumError):
@@ -60,6 +68,17 @@ class Conflict(CondariumError):
 class TooLarge(CondariumError):
     status = 413
     code = "too-large"
+
+
+class TooManyRequests(CondariumError):
+    """`retry_after` is in seconds."""
+
+    status = 429
+    code = "too-many-requests"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Unavailable(CondariumError):

@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from condarium import log
-from condarium.errors import CondariumError, WorldFault
+from condarium.errors import CondariumError, TooManyRequests, WorldFault
 from condarium.http.json_reply import JsonReply
 
-#: what a client is told to wait after a 503 that does not say it itself
+#: what a client is told to wait after a 429 or 503 that does not say it itself
 RETRY_AFTER_SECONDS = 2
 
 logger = log.get(__name__)
@@ -39,8 +39,9 @@ async def on_condarium_error(request: Request, error: Exception) -> Response:
     if error.status == 500:
         return unexpected(error, envelope)
     reply = envelope(error.status, error.code, str(error))
-    if error.status == 503:
-        wait = error.retry_after if isinstance(error, WorldFault) and error.retry_after else RETRY_AFTER_SECONDS
+    if error.status in (429, 503):
+        asked = error.retry_after if isinstance(error, WorldFault | TooManyRequests) else None
+        wait = asked or RETRY_AFTER_SECONDS
         reply.headers["retry-after"] = str(max(1, round(wait)))
     return reply
 
