@@ -1,15 +1,18 @@
 """What lists have in common: a page of rows, its order, and which namespaces the caller may see."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from condarium.database.tables import Namespace
+from condarium.database.tables import Environment, Namespace
+from condarium.domain.access import Visible
+from condarium.domain.arn import ANY
 
 T = TypeVar("T")
+Text = InstrumentedAttribute[str]
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,39 @@ class Page(Generic[T]):
     count: int
 
 
-def visible(namespaces: Collection[str] | None) -> ColumnElement[bool]:
-    """Rows of the namespaces that `access.visible_namespaces` answered; None is all of them."""
-    return true() if namespaces is None else Namespace.name.in_(namespaces)
+def visible(
+    shown: Visible, *, namespace: Text = Namespace.name, environment: Text | None = Environment.name
+) -> ColumnElement[bool]:
+    """Rows whose columns fit what `access.visible` answered.
+
+    `environment` None is for rows about namespaces: those of which anything is shown.
+    """
+    if shown.everything:
+        return true()
+    whole = [arn.namespace for arn in shown.arns if arn.whole_namespaces or environment is None]
+    named = [name for name in whole if ANY not in name]
+    conditions = [namespace.in_(named)] if named else []
+    conditions += [_fits(namespace, pattern) for pattern in whole if ANY in pattern]
+    if environment is not None:
+        conditions += [
+            and_(_fits(namespace, arn.namespace), _fits(environment, arn.environment))
+            for arn in shown.arns
+            if not arn.whole_namespaces
+        ]
+    found = or_(*conditions) if conditions else false()
+    if shown.within is None:
+        return found
+    return and_(found, visible(shown.within, namespace=namespace, environment=environment))
+
+
+def _fits(column: Text, pattern: str) -> ColumnElement[bool]:
+    """`domain.arn.matches` as SQL."""
+    if pattern == ANY:
+        return true()
+    if ANY not in pattern:
+        return column == pattern
+    # Of LIKE's own signs only the underscore is allowed in names.
+    return column.like(pattern.replace("_", "\\_").replace(ANY, "%"), escape="\\")
 
 
 def read(

@@ -1,6 +1,6 @@
 """Lists of builds, and one build with everything that is shown of it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from condarium.database.tables import (
     Specification,
     Store,
 )
+from condarium.domain.access import Visible
 from condarium.errors import NotFound
 
 ORDER: dict[str, InstrumentedAttribute[Any]] = {
@@ -70,9 +71,9 @@ def has_package(build_id: Any, name: str) -> ColumnElement[bool]:
     )
 
 
-def page(session: Session, wanted: BuildFilter, *, namespaces: Collection[str] | None, paging: Paging) -> Page[Any]:
+def page(session: Session, wanted: BuildFilter, *, shown: Visible, paging: Paging) -> Page[Any]:
     """Builds, deleted ones too, as conda-store lists them."""
-    query = _rows().where(visible(namespaces), *_conditions(wanted))
+    query = _rows().where(visible(shown), *_conditions(wanted))
     return read(session, query, paging=paging, order=ORDER, default=("id",), last=Build.id)
 
 

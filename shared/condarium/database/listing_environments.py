@@ -1,6 +1,6 @@
 """Lists of environments, by page and by cursor."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from condarium.database.listing import Page, Paging, read, visible
 from condarium.database.listing_builds import has_artifact, has_package
 from condarium.database.tables import Build, Environment, Namespace
+from condarium.domain.access import Visible
 
 ORDER = {"namespace": Namespace.name, "name": Environment.name}
 
@@ -34,11 +35,9 @@ class After:
     values: tuple[str, ...]
 
 
-def page(
-    session: Session, wanted: EnvironmentFilter, *, namespaces: Collection[str] | None, paging: Paging
-) -> Page[Any]:
+def page(session: Session, wanted: EnvironmentFilter, *, shown: Visible, paging: Paging) -> Page[Any]:
     """Rows of (id, name, description, current_build_id, namespace_id, namespace)."""
-    query = _query(wanted, namespaces)
+    query = _query(wanted, shown)
     return read(session, query, paging=paging, order=ORDER, default=("namespace", "name"), last=Environment.id)
 
 
@@ -46,14 +45,14 @@ def after(
     session: Session,
     wanted: EnvironmentFilter,
     *,
-    namespaces: Collection[str] | None,
+    shown: Visible,
     sort: Sequence[str],
     descending: bool,
     limit: int,
     cursor: After | None,
 ) -> tuple[Sequence[Any], int]:
     """The rows behind `cursor`, as `page` gives them, and the count of all rows. `sort` holds names of ORDER."""
-    query = _query(wanted, namespaces)
+    query = _query(wanted, shown)
     columns = [*(ORDER[name] for name in sort), Environment.id]
     ordered = query.order_by(*(column.desc() if descending else column.asc() for column in columns)).limit(limit)
     if cursor is not None:
@@ -68,7 +67,7 @@ def row_values(row: Any, sort: Sequence[str]) -> Mapping[str, str]:
     return {name: row.namespace if name == "namespace" else row.name for name in sort}
 
 
-def _query(wanted: EnvironmentFilter, namespaces: Collection[str] | None) -> Select[*tuple[Any, ...]]:
+def _query(wanted: EnvironmentFilter, shown: Visible) -> Select[*tuple[Any, ...]]:
     query = (
         select(
             Environment.id,
@@ -79,7 +78,7 @@ def _query(wanted: EnvironmentFilter, namespaces: Collection[str] | None) -> Sel
             Namespace.name.label("namespace"),
         )
         .join(Namespace, Namespace.id == Environment.namespace_id)
-        .where(Environment.deleted_on.is_(None), Namespace.deleted_on.is_(None), visible(namespaces))
+        .where(Environment.deleted_on.is_(None), Namespace.deleted_on.is_(None), visible(shown))
     )
     if wanted.status:
         query = query.join(Build, Build.id == Environment.current_build_id).where(Build.status == wanted.status)

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, true
+from sqlalchemy import ColumnElement, and_
 from sqlalchemy.orm import Session
 
-from condarium.database import outbox
+from condarium.database import listing, outbox
 from condarium.database.outbox import Stored
 from condarium.database.tables import Outbox
+from condarium.domain.access import ALL_VISIBLE, Visible
 
 
 @dataclass(frozen=True)
 class EventFilter:
-    """Empty is no filter. `visible` holds the namespaces that the caller may see, None is all."""
+    """Empty is no filter. `visible` is what the caller may see."""
 
-    visible: frozenset[str] | None = None
+    visible: Visible = ALL_VISIBLE
     namespace: str = ""
     environment: str = ""
     build: int | None = None
@@ -22,7 +23,7 @@ class EventFilter:
 
     def fits(self, event: Stored) -> bool:
         return (
-            (self.visible is None or event.namespace in self.visible)
+            self.visible.shows(event.namespace, event.environment)
             and self.namespace in ("", event.namespace)
             and self.environment in ("", event.environment)
             and self.build in (None, event.build_id)
@@ -30,9 +31,7 @@ class EventFilter:
         )
 
     def condition(self) -> ColumnElement[bool]:
-        conditions: list[ColumnElement[bool]] = [true()]
-        if self.visible is not None:
-            conditions.append(Outbox.namespace.in_(self.visible))
+        conditions = [listing.visible(self.visible, namespace=Outbox.namespace, environment=Outbox.environment)]
         if self.namespace:
             conditions.append(Outbox.namespace == self.namespace)
         if self.environment:

@@ -1,6 +1,5 @@
 """Lists of namespaces, and what each of them uses."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from condarium.database.listing import Page, Paging, read, visible
 from condarium.database.tables import Build, Environment, Namespace, Prefix
+from condarium.domain.access import Visible
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Usage:
     storage: int
 
 
-def page(session: Session, *, namespaces: Collection[str] | None, paging: Paging) -> Page[Any]:
+def page(session: Session, *, shown: Visible, paging: Paging) -> Page[Any]:
     """Rows of (id, name)."""
-    query = select(Namespace.id, Namespace.name).where(Namespace.deleted_on.is_(None), visible(namespaces))
+    query = select(Namespace.id, Namespace.name).where(Namespace.deleted_on.is_(None), visible(shown, environment=None))
     return read(session, query, paging=paging, order={"name": Namespace.name}, default=("name",), last=Namespace.id)
 
 
-def usage(session: Session, *, namespaces: Collection[str] | None) -> list[Usage]:
+def usage(session: Session, *, shown: Visible) -> list[Usage]:
     """One row per namespace that the caller may see."""
     environments = (
         select(func.count())
@@ -48,7 +48,7 @@ def usage(session: Session, *, namespaces: Collection[str] | None) -> list[Usage
     )
     rows = session.execute(
         select(Namespace.name, environments, builds, storage)
-        .where(Namespace.deleted_on.is_(None), visible(namespaces))
+        .where(Namespace.deleted_on.is_(None), visible(shown, environment=None))
         .order_by(Namespace.name)
     )
     return [Usage(row[0], row[1], row[2], int(row[3])) for row in rows]

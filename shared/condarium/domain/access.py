@@ -1,70 +1,77 @@
-"""Who may do what. Every route, stream and blob asks `may`; until roles exist there are two principals."""
+"""Who may do what: decided out of the bindings of the principal that asks. Every route, stream and blob asks `may`."""
 
-import hmac
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
+from datetime import datetime
 
-
-class Action(StrEnum):
-    """conda-store's permission names where it has one."""
-
-    READ_NAMESPACE = "namespace::read"
-    CREATE_NAMESPACE = "namespace::create"
-    UPDATE_NAMESPACE = "namespace::update"
-    DELETE_NAMESPACE = "namespace::delete"
-    READ_ROLE_MAPPING = "namespace-role-mapping::read"
-    CREATE_ROLE_MAPPING = "namespace-role-mapping::create"
-    UPDATE_ROLE_MAPPING = "namespace-role-mapping::update"
-    DELETE_ROLE_MAPPING = "namespace-role-mapping::delete"
-    READ_ENVIRONMENT = "environment::read"
-    CREATE_ENVIRONMENT = "environment::create"
-    UPDATE_ENVIRONMENT = "environment::update"
-    DELETE_ENVIRONMENT = "environment::delete"
-    SOLVE_ENVIRONMENT = "environment::solve"
-    READ_BUILD = "build::read"
-    DELETE_BUILD = "build::delete"
-    CANCEL_BUILD = "build::cancel"
-    PULL_IMAGE = "image::pull"
-    READ_EVENTS = "events::read"
-    READ_CHANNELS = "channel::read"
-    READ_SETTING = "setting::read"
-    UPDATE_SETTING = "setting::update"
-    #: names and kinds of credentials; what they hold is never shown
-    READ_CREDENTIAL = "credential::read"
-    UPDATE_CREDENTIAL = "credential::update"
-    READ_USAGE = "usage::read"
-    UPDATE_QUOTA = "quota::update"
-    READ_AUDIT = "audit::read"
-    #: the tokens of other people
-    MANAGE_TOKENS = "token::manage"
-    OPERATE = "system::operate"
-
-
-READING = frozenset(
-    {
-        Action.READ_NAMESPACE,
-        Action.READ_ENVIRONMENT,
-        Action.READ_BUILD,
-        Action.PULL_IMAGE,
-        Action.READ_EVENTS,
-        Action.READ_CHANNELS,
-    }
+from condarium.domain.arn import ANY, EVERYTHING, Arn, matches, widest
+from condarium.domain.roles import (
+    OF_ANY_PART,
+    OF_NO_PLACE,
+    OF_THE_INSTALLATION,
+    PERMISSIONS,
+    Action,
+    Binding,
+    Role,
+    bindings_as_json,
+    covers,
+    missing,
+    parse_bindings,
+    parse_role,
 )
+
+__all__ = [
+    "ADMIN",
+    "ANONYMOUS",
+    "SYSTEM",
+    "Action",
+    "Arn",
+    "Binding",
+    "Principal",
+    "Resource",
+    "Role",
+    "Visible",
+    "bindings_as_json",
+    "covers",
+    "may",
+    "missing",
+    "parse_bindings",
+    "parse_role",
+    "permissions",
+    "visible",
+]
+
+ADMINISTRATOR = Binding(EVERYTHING, Role.ADMIN)
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who asks; `name` is what audit columns and events call them."""
+    """Who asks; `name` is what audit columns and events call them.
+
+    `bindings` are in force as they stand: defaults and the database's role mappings are already among them (see
+    `http.authenticator`). `primary_namespace` is empty for the installation's default one. `inherits` says whether
+    those defaults and mappings are added to `bindings` when the principal is recognised; a token that was made for
+    less than its owner has does not inherit. `token_id` is the row of the token that was shown, None for others.
+    """
 
     name: str
-    is_admin: bool = False
+    bindings: tuple[Binding, ...] = ()
     is_authenticated: bool = False
+    primary_namespace: str = ""
+    expires_on: datetime | None = None
+    token_id: int | None = None
+    inherits: bool = True
+
+    @property
+    def is_admin(self) -> bool:
+        """Of the whole installation."""
+        return ADMINISTRATOR in self.bindings
 
 
+#: without the bindings that the installation gives to everybody
 ANONYMOUS = Principal("anonymous")
-ADMIN = Principal("admin", is_admin=True, is_authenticated=True)
+ADMIN = Principal("admin", (ADMINISTRATOR,), is_authenticated=True)
 #: the watcher and the services' own background work
-SYSTEM = Principal("system", is_admin=True, is_authenticated=True)
+SYSTEM = Principal("system", (ADMINISTRATOR,), is_authenticated=True)
 
 
 @dataclass(frozen=True)
@@ -75,24 +82,68 @@ class Resource:
     environment: str = ""
 
     @property
-    def arn(self) -> str:
-        return f"{self.namespace or '*'}/{self.environment or '*'}"
+    def arn(self) -> Arn:
+        return Arn(self.namespace or ANY, self.environment or ANY)
 
 
-def may(principal: Principal, action: Action, resource: Resource, *, default_namespace: str = "default") -> bool:
-    """Whether `principal` may do `action` on `resource`. The administrator may do all, anonymous reads `default`."""
-    if principal.is_admin:
-        return True
-    return action in READING and resource.namespace == default_namespace
+def may(principal: Principal, action: Action, resource: Resource) -> bool:
+    """Whether one of the principal's bindings lets it do `action` on `resource`.
+
+    What is about a namespace itself needs a role on all of it, and what is about the installation one on `*/*`.
+    """
+    asked = EVERYTHING if action in OF_THE_INSTALLATION else resource.arn
+    for binding in principal.bindings:
+        if action not in PERMISSIONS[binding.role]:
+            continue
+        if binding.arn.covers(asked) or (action in OF_NO_PLACE and not resource.namespace):
+            return True
+        if action in OF_ANY_PART and resource.namespace and matches(binding.arn.namespace, resource.namespace):
+            return True
+    return False
 
 
-def visible_namespaces(principal: Principal, *, default_namespace: str = "default") -> frozenset[str] | None:
-    """The namespaces whose rows the principal may list; None means all of them."""
-    return None if principal.is_admin else frozenset({default_namespace})
+def permissions(principal: Principal, arn: Arn) -> list[str]:
+    """All that the principal may do on whatever the ARN holds, sorted."""
+    found: set[Action] = set()
+    for binding in principal.bindings:
+        if binding.arn.covers(arn):
+            found |= PERMISSIONS[binding.role]
+    return sorted(found if arn.everything else found - OF_THE_INSTALLATION)
 
 
-def principal_for_token(token: str | None, admin_token: str) -> Principal:
-    """A wrong or missing token is anonymous, as conda-store's clients expect; the comparison takes constant time."""
-    if token and hmac.compare_digest(token.encode(), admin_token.encode()):
-        return ADMIN
-    return ANONYMOUS
+@dataclass(frozen=True)
+class Visible:
+    """What lists may show: what fits one of `arns`, and `within` where that is set. `listing.visible` makes it SQL."""
+
+    arns: tuple[Arn, ...] = ()
+    within: "Visible | None" = field(default=None, repr=False)
+
+    @property
+    def everything(self) -> bool:
+        return any(arn.everything for arn in self.arns) and (self.within is None or self.within.everything)
+
+    def shows(self, namespace: str, environment: str = "") -> bool:
+        """Whether it holds the environment, or anything of the namespace when none is named."""
+        return any(
+            matches(arn.namespace, namespace) and (not environment or matches(arn.environment, environment))
+            for arn in self.arns
+        ) and (self.within is None or self.within.shows(namespace, environment))
+
+    @property
+    def whole_namespaces(self) -> "Visible":
+        """Only that of which all is visible: for sums over namespaces."""
+        whole = tuple(arn for arn in self.arns if arn.whole_namespaces)
+        return Visible(whole, self.within.whole_namespaces if self.within else None)
+
+    def __and__(self, other: "Visible") -> "Visible":
+        if self.within is None:
+            return other if self.everything else Visible(self.arns, other)
+        return Visible(self.arns, self.within & other)
+
+
+ALL_VISIBLE = Visible((EVERYTHING,))
+
+
+def visible(principal: Principal, action: Action = Action.READ_ENVIRONMENT) -> Visible:
+    """Where the principal may do `action`, for lists."""
+    return Visible(widest(each.arn for each in principal.bindings if action in PERMISSIONS[each.role]))

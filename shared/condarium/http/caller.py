@@ -1,14 +1,14 @@
-"""Who asks: credentials out of a request, and the question whether they may."""
+"""Who asks: credentials out of a request, and the question whether they may. `authenticator` makes callers of them."""
 
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from condarium.domain import access
-from condarium.domain.access import ANONYMOUS, Action, Principal, Resource
+from condarium.domain.access import Action, Principal, Resource, Visible
 from condarium.errors import NotAuthorized
 
 COOKIE = "conda-store-auth"
@@ -22,42 +22,32 @@ class Caller:
 
     principal: Principal
     default_namespace: str = "default"
+    #: (action, resource) that were required and granted, for the audit log
+    asked: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def name(self) -> str:
         """What audit columns and events call the caller."""
         return self.principal.name
 
+    @property
+    def primary_namespace(self) -> str:
+        """The namespace that is meant where none is named."""
+        return self.principal.primary_namespace or self.default_namespace
+
     def may(self, action: Action, namespace: str = "", environment: str = "") -> bool:
-        resource = Resource(namespace, environment)
-        return access.may(self.principal, action, resource, default_namespace=self.default_namespace)
+        return access.may(self.principal, action, Resource(namespace, environment))
 
     def require(self, action: Action, namespace: str = "", environment: str = "") -> None:
         """Raises NotAuthorized unless the caller may do `action` on the environment, namespace or installation."""
+        resource = str(Resource(namespace, environment).arn)
         if not self.may(action, namespace, environment):
-            raise NotAuthorized(REFUSED)
+            raise NotAuthorized(REFUSED, action=action.value, resource=resource)
+        self.asked.append((action.value, resource))
 
-    def visible(self) -> frozenset[str] | None:
-        """The namespaces whose rows the caller may list; None means all."""
-        return access.visible_namespaces(self.principal, default_namespace=self.default_namespace)
-
-
-@dataclass(frozen=True)
-class Authenticator:
-    """Makes callers of requests. A wrong or malformed credential is anonymous, as conda-store's clients expect."""
-
-    admin_token: str
-    default_namespace: str = "default"
-
-    def caller(self, connection: HTTPConnection) -> Caller:
-        return Caller(self._principal(connection), self.default_namespace)
-
-    def _principal(self, connection: HTTPConnection) -> Principal:
-        for token in tokens(connection):
-            found = access.principal_for_token(token, self.admin_token)
-            if found is not ANONYMOUS:
-                return found
-        return ANONYMOUS
+    def visible(self, action: Action = Action.READ_ENVIRONMENT) -> Visible:
+        """What lists may show the caller: where it may do `action`; see `database.listing.visible`."""
+        return access.visible(self.principal, action)
 
 
 def tokens(connection: HTTPConnection) -> Iterator[str]:

@@ -67,11 +67,16 @@ class Feed:
         self._position: int | None = None
         self._subscriptions: set[Subscription] = set()
         self._followers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: dict[str, Callable[[], None]] = {}
         self._closed = False
+
+    def when(self, channel: str, listener: Callable[[], None]) -> None:
+        """Calls `listener` at each notification of the channel, and whenever some may have been missed."""
+        self._listeners[channel] = listener
 
     async def run(self) -> None:
         """Until cancelled."""
-        channels = [outbox.NUMBERED_CHANNEL, logs.CHANNEL]
+        channels = [outbox.NUMBERED_CHANNEL, logs.CHANNEL, *self._listeners]
         # closed here, not by the garbage collector: it holds a connection
         async with aclosing(notifications.follow(self._database.url, channels)) as notes:
             async for note in notes:
@@ -83,7 +88,12 @@ class Feed:
             if note.payload.isdecimal():
                 self._wake(int(note.payload))
             return
+        if note.channel in self._listeners:
+            self._listeners[note.channel]()
+            return
         if not note.channel:
+            for listener in self._listeners.values():
+                listener()
             for build_id in list(self._followers):
                 self._wake(build_id)
         await self._catch_up()
