@@ -1,11 +1,13 @@
 """What is kept. Every column has a sentence; times are `timestamptz` on the database's clock."""
 
 from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifact, Image, ImageBlob, Piece
+from condarium.database.tables.audit import Audit
 from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
 from condarium.database.tables.environments import Environment, Namespace, Specification
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
 from condarium.database.tables.messages import Inbox, Outbox
+from condarium.database.tables.roles import NamespaceRole, RoleMapping
 from condarium.database.tables.schema import Leased, Table
 from condarium.database.tables.tokens import LoginAttempt, Token, User
 from condarium.database.tables.solves import Solve
@@ -15,6 +17,7 @@ metadata = Table.metadata
 
 __all__ = [
     "Archive",
+    "Audit",
     "BaseImage",
     "Build",
     "BuildArtifact",
@@ -30,9 +33,11 @@ __all__ = [
     "LogChunk",
     "LoginAttempt",
     "Namespace",
+    "NamespaceRole",
     "Outbox",
     "Piece",
     "Prefix",
+    "RoleMapping",
     "Solve",
     "Specification",
     "Store",
