@@ -1,6 +1,9 @@
 """The registry's settings."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from condarium.domain.defaults import Defaults
 
 
 @dataclass(frozen=True)
@@ -19,3 +22,17 @@ class Settings:
     poll_seconds: float
     database_pool_size: int
     default_namespace: str
+    anonymous_bindings: dict[str, Any]
+    authenticated_bindings: dict[str, Any]
+    service_tokens: dict[str, Any]
+
+
+def defaults(settings: Settings) -> Defaults:
+    """What everybody may do. Raises ConfigError."""
+    return Defaults(
+        settings.admin_token,
+        settings.default_namespace,
+        settings.anonymous_bindings,
+        settings.authenticated_bindings,
+        settings.service_tokens,
+    )

@@ -17,13 +17,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import Database
+from condarium.database import Database, roles
 from condarium.database.images import Manifest
 from condarium.domain.access import Action
 from condarium.domain.image_index import OCI_INDEX
 from condarium.errors import CondariumError
 from condarium.http import operating
-from condarium.http.caller import Authenticator, Caller
+from condarium.http.authenticator import Authenticator
+from condarium.http.caller import Caller
 from condarium.http.faults import Surprises
 from condarium.http.feed import Feed
 from condarium.http.json_reply import JsonReply
@@ -32,7 +33,7 @@ from condarium.http.requests import AccessLog
 from condarium.storage import Storage
 from services.registry import handlers, replies
 from services.registry.blobs import blob_headers, blob_reply
-from services.registry.config import Settings
+from services.registry.config import Settings, defaults
 from services.registry.faults import NameUnknown, PaginationInvalid, Unauthorized
 from services.registry.names import Repository, parse_repository
 from services.registry.negotiation import accepted, choose
@@ -55,12 +56,13 @@ class Registry:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        authenticator = Authenticator(settings.admin_token, settings.default_namespace)
-        object.__setattr__(self, "tokens", Tokens(authenticator, settings.secret))
         # requests wait here rather than in threads: there are never more of these than connections
         limiter = anyio.CapacityLimiter(settings.database_pool_size)
         seconds, poll = settings.registry_wait_seconds, settings.poll_seconds
         object.__setattr__(self, "limiter", limiter)
+        authenticator = Authenticator(defaults(settings), self.database, limiter=limiter)
+        object.__setattr__(self, "tokens", Tokens(authenticator, settings.secret))
+        self.feed.when(roles.CHANNEL, authenticator.forget)
         object.__setattr__(self, "waiting", Waiting(self.feed, limiter, seconds=seconds, poll_seconds=poll))
 
     tokens: Tokens = field(init=False)
@@ -75,17 +77,17 @@ class Registry:
     async def within(self, question: Callable[[Session], T]) -> T:
         return await to_thread.run_sync(self.ask, question, limiter=self.limiter)
 
-    def caller(self, request: Request) -> Caller:
-        caller = self.tokens.caller(request)
+    async def caller(self, request: Request) -> Caller:
+        caller = await self.tokens.caller(request)
         request.state.principal = caller.name
         return caller
 
-    def authorized(self, request: Request) -> tuple[Repository, Caller]:
+    async def authorized(self, request: Request) -> tuple[Repository, Caller]:
         """The repository of the path, if the caller may pull from it; existing or not is not told apart.
 
         Raises NameInvalid, NameUnknown, Unauthorized.
         """
-        caller = self.caller(request)
+        caller = await self.caller(request)
         repository = parse_repository(request.path_params["name"], self.settings.default_namespace)
         actions = [Action.PULL_IMAGE, *([Action.CREATE_ENVIRONMENT] if repository.packages else [])]
         if not all(caller.may(action, repository.namespace, repository.environment) for action in actions):
@@ -101,23 +103,24 @@ class Registry:
 
     async def ping(self, request: Request) -> Response:
         """Asks for a token, because docker clients never send credentials to a registry that did not."""
-        caller = self.caller(request)
-        if "authorization" not in request.headers or not caller.may(Action.PULL_IMAGE, self.settings.default_namespace):
+        caller = await self.caller(request)
+        welcome = caller.principal.is_authenticated or caller.may(Action.PULL_IMAGE, self.settings.default_namespace)
+        if "authorization" not in request.headers or not welcome:
             raise Unauthorized("get a token first", self.tokens.challenge(request))
         return JsonReply({}, headers=VERSION_HEADER)
 
     async def token(self, request: Request) -> Response:
         """A token for whoever the credentials are; without any, one of the anonymous principal."""
-        caller = self.caller(request)
+        caller = await self.caller(request)
         if "authorization" in request.headers and not caller.principal.is_authenticated:
             raise Unauthorized(
                 "wrong token: any user name will do, the password is a token of Condarium", 'Basic realm="condarium"'
             )
-        token = self.tokens.issue(caller.principal)
+        token = self.tokens.issue(await self.tokens.credential(request))
         return JsonReply({"token": token, "access_token": token, "expires_in": LIFETIME_SECONDS})
 
     async def manifest(self, request: Request) -> Response:
-        repository, caller = self.authorized(request)
+        repository, caller = await self.authorized(request)
         reference = request.path_params["reference"]
         if ":" in reference:
             found = await self.within(lambda session: handlers.find_manifest(session, repository, reference))
@@ -134,7 +137,7 @@ class Registry:
         return _manifest_reply(request, choose(image.manifests, accepted(request.headers.getlist("accept"))))
 
     async def blob(self, request: Request) -> Response:
-        repository, _ = self.authorized(request)
+        repository, _ = await self.authorized(request)
         digest = request.path_params["digest"]
 
         def find() -> Response:
@@ -144,7 +147,7 @@ class Registry:
         return await to_thread.run_sync(find, limiter=self.limiter)
 
     async def tags(self, request: Request) -> Response:
-        repository, _ = self.authorized(request)
+        repository, _ = await self.authorized(request)
         limit = _limit(request.query_params.get("n"))
         last = request.query_params.get("last", "")
         every = await self.within(lambda session: handlers.list_tags(session, repository))
@@ -158,7 +161,7 @@ class Registry:
 
     async def referrers(self, request: Request) -> Response:
         """Nothing refers to our images yet; the specification wants an empty index, for unknown digests, too."""
-        self.authorized(request)
+        await self.authorized(request)
         handlers.check_digest(request.path_params["digest"])
         body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
         headers = VERSION_HEADER | {"content-type": OCI_INDEX}

@@ -4,39 +4,67 @@ docker and podman send credentials only when `/v2/` asked for them, and with Bas
 any. With Bearer both work: whoever has no account gets an anonymous token, and `docker login` is told a wrong password.
 """
 
-import hashlib
-import hmac
+import base64
+import binascii
+import json
+import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from starlette.requests import Request
 
-from condarium.domain.access import ADMIN, ANONYMOUS, Principal
-from condarium.http.caller import Authenticator, Caller, tokens
+from condarium.http.authenticator import Authenticator
+from condarium.http.caller import Caller, tokens
 
 LIFETIME_SECONDS = 3600
 SERVICE = "condarium"
+_NONCE = 12
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Issues and reads tokens; all copies of the registry share the secret. A new admin token ends the old ones."""
+    """Issues and reads tokens; all copies of the registry share the secret.
+
+    A token is the credential that it was got with, sealed. Each use asks anew what that credential is worth, so it
+    ends when the credential is revoked, and nobody who sees it learns the credential.
+    """
 
     authenticator: Authenticator
-    secret: str
+    secret: str = field(repr=False)
 
-    def issue(self, principal: Principal, *, now: float | None = None) -> str:
+    def __post_init__(self) -> None:
+        key = HKDF(SHA256(), 32, salt=None, info=b"condarium registry token").derive(self.secret.encode())
+        object.__setattr__(self, "_cipher", AESGCM(key))
+
+    _cipher: Any = field(init=False, repr=False)
+
+    def issue(self, credential: str | None, *, now: float | None = None) -> str:
+        """A token worth what `credential` is worth; None is that of whoever has none."""
         until = int(time.time() if now is None else now) + LIFETIME_SECONDS
-        text = f"{principal.name}.{until}"
-        return f"{text}.{self._signature(text)}"
+        nonce = os.urandom(_NONCE)
+        sealed = self._cipher.encrypt(nonce, json.dumps([until, credential]).encode(), None)
+        return base64.urlsafe_b64encode(nonce + sealed).decode()
 
-    def caller(self, request: Request) -> Caller:
+    async def caller(self, request: Request) -> Caller:
         """Who asks: by one of our tokens, or by the credentials that the gateway takes, too."""
         for shown in tokens(request):
-            principal = self._read(shown)
-            if principal is not None:
-                return Caller(principal, self.authenticator.default_namespace)
-        return self.authenticator.caller(request)
+            for credential in self._read(shown):
+                found = await self.authenticator.principal(credential) if credential is not None else None
+                return self.authenticator.as_caller(found)
+        return await self.authenticator.caller(request)
+
+    async def credential(self, request: Request) -> str | None:
+        """What of the request is a valid credential, to be issued a token for; None when nothing is."""
+        for shown in tokens(request):
+            for credential in [*self._read(shown), shown]:
+                if credential is not None and await self.authenticator.principal(credential) is not None:
+                    return credential
+        return None
 
     def challenge(self, request: Request, scope: str | None = None) -> str:
         """The WWW-Authenticate header; the address is the one that the client itself used."""
@@ -44,15 +72,11 @@ class Tokens:
         wanted = f',scope="{scope}"' if scope else ""
         return f'Bearer realm="{scheme}://{request.url.netloc}/v2/token",service="{SERVICE}"{wanted}'
 
-    def _read(self, shown: str) -> Principal | None:
-        text, _, signature = shown.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
-            return None
-        name, _, until = text.partition(".")
-        if time.time() > int(until):
-            return None
-        return {ADMIN.name: ADMIN, ANONYMOUS.name: ANONYMOUS}.get(name)
-
-    def _signature(self, text: str) -> str:
-        key = hashlib.sha256(f"registry-token/{self.secret}/{self.authenticator.admin_token}".encode()).digest()
-        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    def _read(self, shown: str) -> list[str | None]:
+        """The credential in a token of ours, as the only item; nothing for what is none, or has ended."""
+        try:
+            raw = base64.b64decode(shown.encode("ascii"), altchars=b"-_", validate=True)
+            until, credential = json.loads(self._cipher.decrypt(raw[:_NONCE], raw[_NONCE:], None))
+        except (ValueError, binascii.Error, InvalidTag):
+            return []
+        return [credential] if time.time() <= until else []

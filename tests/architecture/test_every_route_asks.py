@@ -14,14 +14,14 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from condarium.domain import access
-from condarium.domain.access import Action, Principal, Resource
+from condarium.domain.access import Action, Principal, Resource, Visible
 from condarium.http.feed import Feed
 from services.api import service as api_service
 from services.api.endpoint import Gateway
 from services.registry import service as registry_service
-from services.registry.config import Settings as RegistrySettings
 from services.registry.service import Registry
 from tests.fixtures.gateway import SPECIFICATION, TOKEN, gateway_settings
+from tests.fixtures.registry import registry_settings
 from tests.fixtures.served import Served, make_lock, served
 
 #: pattern: why nobody has to be asked
@@ -58,18 +58,18 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[str] = []
-        may, visible = access.may, access.visible_namespaces
+        may, visible = access.may, access.visible
 
         def spied_may(principal: Principal, action: Action, resource: Resource, **more: Any) -> bool:
             self.asked.append(f"{action} {resource.arn}")
             return may(principal, action, resource, **more)
 
-        def spied_visible(principal: Principal, **more: Any) -> frozenset[str] | None:
-            self.asked.append("visible namespaces")
-            return visible(principal, **more)
+        def spied_visible(principal: Principal, action: Action = Action.READ_ENVIRONMENT) -> Visible:
+            self.asked.append(f"visible for {action}")
+            return visible(principal, action)
 
         monkeypatch.setattr(access, "may", spied_may)
-        monkeypatch.setattr(access, "visible_namespaces", spied_visible)
+        monkeypatch.setattr(access, "visible", spied_visible)
 
 
 @pytest.fixture
@@ -89,19 +89,8 @@ def gateway(content: Served) -> tuple[Starlette, Feed]:
 
 def registry(content: Served) -> tuple[Starlette, Feed]:
     feed = Feed(content.database)
-    settings = RegistrySettings(
-        database_url=content.database.url,
-        amqp_url="amqp://nowhere",
-        storage_url=content.storage_url,
-        secret="s",
-        admin_token=TOKEN,
-        log_level="info",
-        bind="127.0.0.1",
-        registry_port=0,
-        registry_wait_seconds=0,
-        poll_seconds=1,
-        database_pool_size=4,
-        default_namespace="default",
+    settings = registry_settings(
+        content.database.url, content.storage_url, wait_seconds=0, poll=1, admin_token=TOKEN, database_pool_size=4
     )
     return registry_service.make_app(Registry(settings, content.database, content.storage, feed)), feed
 
