@@ -45,11 +45,86 @@ _SERVER: list[tuple[str, Any, str | None, str]] = [
     ("DATABASE_POOL_SIZE", ("integer", 1, 200), "8", "connections a process may hold"),
     ("DEFAULT_NAMESPACE", "text", "default", "the namespace that is meant where none is named"),
 ]
+_ACCESS: list[tuple[str, Any, str | None, str]] = [
+    (
+        "ANONYMOUS_BINDINGS",
+        "mapping",
+        '{"{default}/*": ["viewer"]}',
+        "JSON {ARN: [roles]} of everybody, logged in or not; {default} is the default namespace",
+    ),
+    (
+        "AUTHENTICATED_BINDINGS",
+        "mapping",
+        '{"{default}/*": ["viewer"], "{primary}/*": ["admin"]}',
+        "JSON {ARN: [roles]} of those who have logged in; {primary} is their own namespace, never the default one",
+    ),
+    (
+        "SERVICE_TOKENS",
+        ("secret", "mapping"),
+        "{}",
+        'JSON {token: {"name", "primary_namespace", "role_bindings": {ARN: [roles]}}} of programs that need no login',
+    ),
+]
+_LOGIN: list[tuple[str, Any, str | None, str]] = [
+    ("TOKEN_SECONDS", ("integer", 60, 1 << 31), "86400", "how long a token or a login lives when nothing is asked for"),
+    ("TOKEN_MAX_SECONDS", ("integer", 60, 1 << 31), "31536000", "the longest life of a token that may be asked for"),
+    (
+        "DEVELOPMENT_LOGIN",
+        "boolean",
+        "false",
+        "any user name logs in with the administrator's token as the password; only where CONDARIUM_BIND is loopback",
+    ),
+    ("LOGIN_PROVIDER", ("word", "none", "oidc", "github", "jupyterhub"), "none", "who vouches for people that log in"),
+    (
+        "LOGIN_ISSUER",
+        ("url", "http", "https"),
+        None,
+        "the provider's address: of an OIDC issuer, of JupyterHub with its base path; unset for github.com",
+    ),
+    ("LOGIN_CLIENT_ID", "text", None, "what the provider calls this installation"),
+    ("LOGIN_CLIENT_SECRET", ("secret", "text"), None, "what this installation proves itself to the provider with"),
+    ("LOGIN_SCOPES", "words", "", "what is asked of the provider; empty means what its kind needs"),
+    ("LOGIN_USERNAME_CLAIM", "text", "", "the claim that names people; empty means that of the provider's kind"),
+    (
+        "LOGIN_ALLOWED",
+        "lists",
+        "{}",
+        'JSON {claim: [patterns]}, such as {"groups": ["staff"]}: who may log in, by any of them; empty means all',
+    ),
+    (
+        "LOGIN_BINDINGS",
+        "mapping",
+        "{}",
+        'JSON {claim: {pattern: {ARN: [roles]}}}, such as {"groups": {"data-*": {"{value}/*": ["editor"]}}}; '
+        "{value} is what fitted, {username} the user",
+    ),
+    ("LOGIN_ATTEMPTS", ("integer", 1, 10000), "10", "failed logins of one user name within the window"),
+    ("LOGIN_ADDRESS_ATTEMPTS", ("integer", 1, 100000), "50", "failed logins from one address within the window"),
+    ("LOGIN_WINDOW_SECONDS", ("number", 1, 86400), "300", "the window in which failed logins are counted"),
+    (
+        "ALLOWED_ORIGINS",
+        "words",
+        "",
+        "other origins whose pages may use a login, such as https://jupyter.example.org; the gateway's own needs none",
+    ),
+    (
+        "TRUSTED_PROXIES",
+        "words",
+        "",
+        "addresses and networks of proxies whose Forwarded and X-Forwarded-* headers are believed, such as 10.0.0.0/8",
+    ),
+]
 _HTTP: list[tuple[str, Any, str | None, str]] = [
     ("API_PORT", ("integer", 0, 65535), "8080", "the gateway's port"),
     ("API_URL_PREFIX", "text", "/conda-store", "the path under which the REST contract is served besides /"),
     ("API_MAX_BODY_BYTES", ("integer", 1024, 1 << 30), "2097152", "the largest request body"),
     ("UI", "path", None, "directory of the web UI as `python -m deploy.ui` writes it; unset, /ui/ says how to get it"),
+    (
+        "AUDIT_RETENTION_DAYS",
+        ("number", 0, 36500),
+        "365",
+        "how long rows of the audit log are kept; 0 keeps them for ever",
+    ),
     ("REGISTRY_PORT", ("integer", 0, 65535), "5000", "the registry's port"),
     ("REGISTRY_WAIT_SECONDS", ("number", 0, 3600), "600", "how long a pull waits for an image that is being made"),
 ]
@@ -194,4 +269,4 @@ _LOCAL: list[tuple[str, Any, str | None, str]] = [
     ("TEST_CACHE", "path", None, "tests: where what is slow to make is kept between runs"),
 ]
 
-REGISTER = _SERVER + _HTTP + _CONDA + _WORK + _CLIENT + _COMPOSE + _LOCAL
+REGISTER = _SERVER + _ACCESS + _LOGIN + _HTTP + _CONDA + _WORK + _CLIENT + _COMPOSE + _LOCAL

@@ -52,6 +52,8 @@ class Token(Created, Table):
     primary_namespace: Mapped[str]
     #: ARN to roles; never worth more than what the owner has at the moment of use
     role_bindings: Mapped[dict[str, Any]]
+    #: it carries all that its owner may do, whenever that is given: the session of a login
+    inherits: Mapped[bool] = mapped_column(server_default="false")
     expires_on: Mapped[datetime]
     #: to the minute
     last_used_on: Mapped[datetime | None]

@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("primary_namespace", sa.Text(), nullable=False),
         sa.Column("role_bindings", BINDINGS, nullable=False),
+        sa.Column("inherits", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("expires_on", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_used_on", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_on", sa.DateTime(timezone=True), nullable=True),

@@ -1,0 +1,71 @@
+"""Those who have logged in through a provider, or by the development login."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from condarium.database import roles
+from condarium.database.tables import User
+from condarium.errors import NotAuthorized, NotFound
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a provider says it is; `subject` is theirs for ever, `name` is what they are called now."""
+
+    provider: str
+    subject: str
+    name: str
+    primary_namespace: str
+    role_bindings: Mapping[str, Sequence[str]]
+
+
+def log_in(session: Session, identity: Identity) -> User:
+    """The user's row, made at the first login, with the rights that this login gives.
+
+    Raises NotAuthorized when the user is disabled, or the name is that of another account.
+    """
+    given = {arn: list(roles) for arn, roles in identity.role_bindings.items()}
+    session.execute(
+        insert(User)
+        .values(
+            name=identity.name,
+            provider=identity.provider,
+            subject=identity.subject,
+            primary_namespace=identity.primary_namespace,
+            role_bindings=given,
+            created_by=identity.name,
+        )
+        .on_conflict_do_nothing()
+    )
+    query = select(User).where(User.provider == identity.provider, User.subject == identity.subject).with_for_update()
+    found = session.execute(query).scalar_one_or_none()
+    if found is None:
+        raise NotAuthorized(
+            f"the name {identity.name!r} belongs to another account here; an administrator can say whose it is"
+        )
+    if found.disabled_on is not None:
+        raise NotAuthorized(f"the account {found.name!r} is disabled here")
+    if found.role_bindings != given:
+        found.role_bindings = given
+        roles.changed(session)
+    # The name stays what it was at the first login: tokens, audit and namespaces hold it.
+    found.last_login_on = session.execute(select(func.clock_timestamp())).scalar_one()
+    return found
+
+
+def load(session: Session, name: str) -> User:
+    """Raises NotFound."""
+    found = session.execute(select(User).where(User.name == name)).scalar_one_or_none()
+    if found is None:
+        raise NotFound("user does not exist")
+    return found
+
+
+def disable(session: Session, user: User, *, disabled: bool = True) -> None:
+    """Ends all that the user holds, at once; a second call with False lets the user in again."""
+    user.disabled_on = session.execute(select(func.clock_timestamp())).scalar_one() if disabled else None
+    roles.changed(session)
