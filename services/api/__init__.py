@@ -7,8 +7,8 @@ Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (
           requests for artifacts.
 
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
+`declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
 `bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
-routes of one subject each: `status`, `environments`, `specifications`, `builds`, `artifacts`, `downloads` (what
-/storage serves), `streams` (SSE), `pages` (HTML), `ui` (the
-conda-store web UI).
+routes of one subject each: `health` (what operators ask), `status`, `environments`, `specifications`, `builds`,
+`artifacts`, `downloads` (what /storage serves), `streams` (SSE), `pages` (HTML), `ui` (the conda-store web UI).
 """

@@ -17,7 +17,9 @@ from condarium.http.feed import StreamEnded
 from condarium.work.demand import Answer
 from services.api import downloads, handlers, wire
 from services.api.bodies import ArtifactQuery, Model
+from services.api.declaration import ACK, redirect, text
 from services.api.endpoint import Ack, Call, Gateway, Slow, quick, slow
+from services.api.replies.builds import Artifact
 
 BUILD = "/api/v1/build/{build_id}/"
 ENVIRONMENT = "/api/v1/environment/{namespace}/{environment_name}/"
@@ -46,35 +48,69 @@ ARCHIVES = {
 
 def routes(gateway: Gateway) -> list[Route]:
     def download(path: str, kind: ArtifactType) -> Route:
-        return slow(gateway, path, of_build(lambda call: kind), query=ArtifactQuery)
+        return bytes_at(path, of_build(lambda call: kind), f"The {kind} of a build")
+
+    def bytes_at(path: str, function: Slow, summary: str) -> Route:
+        return slow(
+            gateway,
+            path,
+            function,
+            query=ArtifactQuery,
+            returns=redirect("The bytes are there, for a minute"),
+            errors=(400, 403, 404, 409),
+            summary=summary,
+        )
 
     lockfile = ArtifactType.LOCKFILE
     return [
-        quick(gateway, f"{BUILD}artifact/", list_artifacts),
-        quick(gateway, f"{BUILD}artifact/{{artifact_type}}/", request_artifact, method="POST"),
-        slow(gateway, f"{BUILD}artifact/{{artifact_type}}/", of_build(_named), query=ArtifactQuery),
-        slow(gateway, f"{BUILD}logs/", show_log, query=ArtifactQuery),
+        quick(gateway, f"{BUILD}artifact/", list_artifacts, returns=list[Artifact], errors=(403,)),
+        quick(
+            gateway,
+            f"{BUILD}artifact/{{artifact_type}}/",
+            request_artifact,
+            method="POST",
+            returns=ACK,
+            errors=(400, 403, 409),
+        ),
+        bytes_at(f"{BUILD}artifact/{{artifact_type}}/", of_build(_named), "An artifact of a build, by its type"),
+        slow(
+            gateway,
+            f"{BUILD}logs/",
+            show_log,
+            query=ArtifactQuery,
+            returns=(text(description="The log so far"), redirect("The whole log is there, for a minute")),
+            errors=(403,),
+        ),
         download(f"{BUILD}yaml/", ArtifactType.YAML),
-        slow(gateway, f"{BUILD}lockfile/", of_build(_lockfile_format), query=ArtifactQuery),
-        slow(gateway, f"{BUILD}archive/", of_build(_archive_format), query=ArtifactQuery),
+        bytes_at(f"{BUILD}lockfile/", of_build(_lockfile_format), "The lockfile of a build, in a choice of formats"),
+        bytes_at(f"{BUILD}archive/", of_build(_archive_format), "The tarball of a build, gzip or zstd"),
         *(download(f"{BUILD}{name}", lockfile) for name in ("conda-lock.yml", "conda-lock.yaml")),
         download(f"{BUILD}archive.tar.gz", ArtifactType.CONDA_PACK),
         download(f"{BUILD}archive.tar.zst", ArtifactType.CONDA_PACK_ZST),
-        quick(gateway, f"{BUILD}docker/", show_image_name, deprecated=True),
-        quick(gateway, f"{BUILD}installer/", show_installer),
+        quick(
+            gateway,
+            f"{BUILD}docker/",
+            show_image_name,
+            deprecated=True,
+            returns=text(description="What to give to `docker pull`", example="registry:5000/default/first:g1"),
+            errors=(400, 403),
+        ),
+        quick(gateway, f"{BUILD}installer/", show_installer, returns=redirect("The installer"), errors=(400, 403)),
         *(
-            slow(gateway, f"{ENVIRONMENT}{name}", of_environment, query=ArtifactQuery)
+            bytes_at(f"{ENVIRONMENT}{name}", of_environment, "The lockfile of an environment's current build")
             for name in ("lockfile/", "conda-lock.yml", "conda-lock.yaml")
         ),
     ]
 
 
 def list_artifacts(session: Session, call: Call[Model, Any]) -> Any:
+    """What was asked for of a build, and how it stands."""
     row = handlers.find_build(session, call.caller, call.number("build_id"))
     return [wire.artifact(item) for item in listing_builds.artifacts(session, row.id)]
 
 
 def request_artifact(session: Session, call: Call[Model, Any]) -> Any:
+    """Asks for an artifact; one that has failed is tried again."""
     build_id, kind = call.number("build_id"), _named(call)
     answer = handlers.request_artifact(session, call.caller, build_id, kind)
     return Ack(f"{kind} of build {build_id}: {answer.state}")
@@ -200,13 +236,14 @@ def _stand(found: Found) -> str:
 async def show_log(call: Call[ArtifactQuery, Any]) -> Response:
     """307 to the whole log once it is joined; until then what there is, as text."""
     build_id = call.number("build_id")
-    row, answer, text = await call.within(lambda session: handlers.read_log(session, call.caller, build_id))
+    row, answer, so_far = await call.within(lambda session: handlers.read_log(session, call.caller, build_id))
     if answer is not None:
         return RedirectResponse(downloads.link(call, row, ArtifactType.LOGS, answer, None), 307)
-    return PlainTextResponse(text, headers={"cache-control": "no-store"})
+    return PlainTextResponse(so_far, headers={"cache-control": "no-store"})
 
 
 def show_image_name(session: Session, call: Call[Model, Any]) -> Response:
+    """The name of the image of a build."""
     row = handlers.find_build(session, call.caller, call.number("build_id"))
     items = listing_builds.artifacts(session, row.id)
     if not any(item.artifact_type == ArtifactType.DOCKER_MANIFEST and item.state == "READY" for item in items):
@@ -218,5 +255,6 @@ def show_image_name(session: Session, call: Call[Model, Any]) -> Response:
 
 
 def show_installer(session: Session, call: Call[Model, Any]) -> Response:
+    """The installer of a build."""
     row = handlers.find_build(session, call.caller, call.number("build_id"))
     raise InvalidInput(f"Build {row.id} doesn't have an installer")

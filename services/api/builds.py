@@ -9,59 +9,74 @@ from starlette.routing import Route
 from condarium.database import listing_builds, listing_packages
 from services.api import handlers, wire
 from services.api.bodies import BuildsQuery, Model, PackagesQuery
+from services.api.declaration import ACK, page
 from services.api.endpoint import Ack, Call, Done, Gateway, quick
+from services.api.replies import builds as replies
 
 ONE = "/api/v1/build/{build_id}/"
 
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        quick(gateway, "/api/v1/build/", list_builds, query=BuildsQuery),
-        quick(gateway, ONE, show_build),
-        quick(gateway, ONE, build_again, method="PUT"),
-        quick(gateway, ONE, delete_build, method="DELETE"),
-        quick(gateway, f"{ONE}cancel/", cancel_build, method="PUT"),
-        quick(gateway, f"{ONE}retry/", retry_build, method="PUT"),
-        quick(gateway, f"{ONE}packages/", list_packages, query=PackagesQuery),
+        quick(gateway, "/api/v1/build/", list_builds, query=BuildsQuery, returns=page(replies.BuildRow)),
+        quick(gateway, ONE, show_build, returns=replies.Build, errors=(403,)),
+        quick(gateway, ONE, build_again, method="PUT", returns=replies.Submitted, errors=(400, 403, 409)),
+        quick(gateway, ONE, delete_build, method="DELETE", returns=ACK, errors=(400, 403)),
+        quick(gateway, f"{ONE}cancel/", cancel_build, method="PUT", returns=ACK, errors=(403, 409)),
+        quick(gateway, f"{ONE}retry/", retry_build, method="PUT", returns=ACK, errors=(403, 409)),
+        quick(
+            gateway,
+            f"{ONE}packages/",
+            list_packages,
+            query=PackagesQuery,
+            returns=page(replies.BuildPackage),
+            errors=(403,),
+        ),
     ]
 
 
 def list_builds(session: Session, call: Call[BuildsQuery, Any]) -> Any:
-    page = listing_builds.page(
+    """Builds that the caller sees, deleted ones too."""
+    found = listing_builds.page(
         session, call.query.wanted(), namespaces=call.caller.visible(), paging=call.query.paging()
     )
-    return replace(page, rows=[wire.build(row) for row in page.rows])
+    return replace(found, rows=[wire.build(row) for row in found.rows])
 
 
 def show_build(session: Session, call: Call[Model, Any]) -> Any:
+    """One build, with its specification and what is made of it."""
     row = handlers.find_build(session, call.caller, call.number("build_id"))
     return wire.build_detail(listing_builds.detail(session, row))
 
 
 def build_again(session: Session, call: Call[Model, Any]) -> Any:
+    """A new build of the same specification."""
     made = handlers.build_again(session, call.caller, call.number("build_id"))
     return Done({"build_id": made.build_id}, "rebuild triggered")
 
 
 def cancel_build(session: Session, call: Call[Model, Any]) -> Any:
+    """Ends a build that has not ended."""
     build_id = call.number("build_id")
     handlers.cancel_build(session, call.caller, build_id)
     return Ack(f"build {build_id} canceled")
 
 
 def retry_build(session: Session, call: Call[Model, Any]) -> Any:
-    """Ours: another try of a failed or canceled build, under its own number."""
+    """Another try of a failed or canceled build, under its own number."""
     build_id = call.number("build_id")
     handlers.retry_build(session, call.caller, build_id)
     return Ack(f"build {build_id} queued again")
 
 
 def delete_build(session: Session, call: Call[Model, Any]) -> Any:
+    """Deletes a build that has completed or failed."""
     handlers.delete_build(session, call.caller, call.number("build_id"))
     return Ack()
 
 
 def list_packages(session: Session, call: Call[PackagesQuery, Any]) -> Any:
+    """The packages in the lock of a build."""
     row = handlers.find_build(session, call.caller, call.number("build_id"))
-    page = listing_packages.page(session, row.id, call.query.wanted(), paging=call.query.paging())
-    return replace(page, rows=[wire.package(each) for each in page.rows])
+    found = listing_packages.page(session, row.id, call.query.wanted(), paging=call.query.paging())
+    return replace(found, rows=[wire.package(each) for each in found.rows])

@@ -17,6 +17,7 @@ from condarium.http.byte_ranges import Content, Piece
 from condarium.storage import blob_key, check_key, signing
 from condarium.work.demand import Answer
 from services.api.bodies import Model
+from services.api.declaration import Reply, text
 from services.api.endpoint import Call, Gateway, slow
 
 LINK_SECONDS = 60
@@ -40,7 +41,20 @@ TEXT = "text/plain; charset=utf-8"
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    return [slow(gateway, "/storage/{key:path}", serve)]
+    return [
+        slow(
+            gateway,
+            "/storage/{key:path}",
+            serve,
+            returns=(
+                text("*/*", "The bytes"),
+                text("*/*", "The part that `Range` asked for", status=206),
+                Reply(304, "It is what `If-None-Match` names", media_type=""),
+                Reply(416, "The range begins behind the end", media_type=""),
+            ),
+            errors=(400, 403),
+        )
+    ]
 
 
 def link(call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, lock_hash: str | None) -> str:

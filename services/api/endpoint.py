@@ -30,6 +30,7 @@ from condarium.http.requests import read_body
 from condarium.storage import Storage
 from services.api.bodies import Model
 from services.api.config import Settings
+from services.api.declaration import declared
 
 Q = TypeVar("Q", bound=Model)
 B = TypeVar("B", bound=Model)
@@ -126,8 +127,16 @@ def quick(
     query: type[Model] = Model,
     body: type[Model] | None = None,
     deprecated: bool = False,
+    returns: Any = (),
+    errors: tuple[int, ...] = (),
+    tag: str = "",
+    summary: str = "",
 ) -> Route:
-    """A route whose function runs in one transaction."""
+    """A route whose function runs in one transaction.
+
+    `returns` is what it promises: a model (the data of the envelope), a `declaration.Reply`, or a tuple of these;
+    `errors` are the codes that it answers besides those that follow from its shape. See `declaration.declared`.
+    """
 
     async def endpoint(request: Request) -> Response:
         call = await _call(gateway, request, query, body)
@@ -136,16 +145,47 @@ def quick(
             reply.headers.update({"deprecation": "True", "sunset": "Mon, 17 Mar 2025 00:00:00 UTC"})
         return reply
 
-    return Route(path, endpoint, methods=[method], name=function.__name__)
+    return declared(
+        Route(path, endpoint, methods=[method], name=function.__name__),
+        *(returns if isinstance(returns, tuple) else (returns,)),
+        errors=errors,
+        tag=tag,
+        summary=summary,
+        query=query,
+        body=body,
+        deprecated=deprecated,
+        says=function,
+    )
 
 
-def slow(gateway: Gateway, path: str, function: Slow, *, query: type[Model] = Model) -> Route:
-    """A route that may wait or stream."""
+def slow(
+    gateway: Gateway,
+    path: str,
+    function: Slow,
+    *,
+    method: str = "GET",
+    query: type[Model] = Model,
+    body: type[Model] | None = None,
+    returns: Any = (),
+    errors: tuple[int, ...] = (),
+    tag: str = "",
+    summary: str = "",
+) -> Route:
+    """A route that may wait or stream; it promises as a quick one does."""
 
     async def endpoint(request: Request) -> Response:
-        return await function(await _call(gateway, request, query, None))
+        return await function(await _call(gateway, request, query, body))
 
-    return Route(path, endpoint, methods=["GET"], name=getattr(function, "__name__", "slow"))
+    return declared(
+        Route(path, endpoint, methods=[method], name=getattr(function, "__name__", "slow")),
+        *(returns if isinstance(returns, tuple) else (returns,)),
+        errors=errors,
+        tag=tag,
+        summary=summary,
+        query=query,
+        body=body,
+        says=function,
+    )
 
 
 async def _call(gateway: Gateway, request: Request, query: type[Model], body: type[Model] | None) -> Call[Any, Any]:

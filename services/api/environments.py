@@ -18,28 +18,47 @@ from condarium.errors import InvalidInput
 from condarium.http.json_reply import JsonReply
 from services.api import handlers, wire
 from services.api.bodies import MAX_PAGE_SIZE, EnvironmentBody, EnvironmentsQuery, EnvironmentsV2Query, Model
+from services.api.declaration import ACK, bare, page
 from services.api.endpoint import Ack, Call, Gateway, quick
+from services.api.replies import environments as replies
 
 ONE = "/api/v1/environment/{namespace}/{environment_name}/"
 
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        quick(gateway, "/api/v1/environment/", list_environments, query=EnvironmentsQuery, deprecated=True),
-        quick(gateway, "/api/v2/environment/", list_environments_v2, query=EnvironmentsV2Query),
-        quick(gateway, ONE, show_environment),
-        quick(gateway, ONE, update_environment, method="PUT", body=EnvironmentBody),
-        quick(gateway, ONE, delete_environment, method="DELETE"),
+        quick(
+            gateway,
+            "/api/v1/environment/",
+            list_environments,
+            query=EnvironmentsQuery,
+            deprecated=True,
+            returns=page(replies.Environment),
+        ),
+        quick(
+            gateway,
+            "/api/v2/environment/",
+            list_environments_v2,
+            query=EnvironmentsV2Query,
+            returns=bare(replies.EnvironmentsAfter),
+            errors=(400,),
+        ),
+        quick(gateway, ONE, show_environment, returns=replies.Environment, errors=(403,)),
+        quick(gateway, ONE, update_environment, method="PUT", body=EnvironmentBody, returns=ACK, errors=(403, 409)),
+        quick(gateway, ONE, delete_environment, method="DELETE", returns=ACK, errors=(400, 403, 409)),
     ]
 
 
 def list_environments(session: Session, call: Call[EnvironmentsQuery, Any]) -> Any:
-    """All rows when no page is asked for: conda-store's client reads one page until it has `count` rows."""
-    page = listing_environments.page(
+    """Environments that the caller sees; all of them when neither page nor size is asked for.
+
+    conda-store's client reads one page until it has `count` rows.
+    """
+    found = listing_environments.page(
         session, call.query.wanted(), namespaces=_visible(call), paging=call.query.paging(all_by_default=True)
     )
-    size = page.size if call.query.size else max(page.size, MAX_PAGE_SIZE)
-    return replace(page, rows=[wire.environment_v1(row) for row in page.rows], size=size)
+    size = found.size if call.query.size else max(found.size, MAX_PAGE_SIZE)
+    return replace(found, rows=[wire.environment_v1(row) for row in found.rows], size=size)
 
 
 def _visible(call: Call[Any, Any]) -> frozenset[str] | None:
@@ -56,6 +75,7 @@ def _visible(call: Call[Any, Any]) -> frozenset[str] | None:
 
 
 def list_environments_v2(session: Session, call: Call[EnvironmentsV2Query, Any]) -> Response:
+    """Environments by cursor: `cursor` is what the page before gave, with the same `sort_by`."""
     query = call.query
     if not set(query.sort) <= set(ORDER):
         raise InvalidInput(f"Cannot sort results by {list(query.sort)}. Valid sort_by values are {list(ORDER)}")
@@ -104,12 +124,14 @@ def _read_cursor(text: str, sort: Sequence[str]) -> After | None:
 
 
 def show_environment(session: Session, call: Call[Model, Any]) -> Any:
+    """One environment."""
     namespace, name = call.text("namespace"), call.text("environment_name")
     call.caller.require(Action.READ_ENVIRONMENT, namespace, name)
     return wire.environment_of(environments.load(session, namespace, name))
 
 
 def update_environment(session: Session, call: Call[Model, EnvironmentBody]) -> Any:
+    """Makes another completed build of it the current one, or describes it anew."""
     handlers.update_environment(
         session,
         call.caller,
@@ -122,5 +144,6 @@ def update_environment(session: Session, call: Call[Model, EnvironmentBody]) -> 
 
 
 def delete_environment(session: Session, call: Call[Model, Any]) -> Any:
+    """Deletes an environment and what was built for it."""
     handlers.delete_environment(session, call.caller, call.text("namespace"), call.text("environment_name"))
     return Ack()

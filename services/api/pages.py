@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from condarium.domain.access import Action
 from services.api.bodies import Model
+from services.api.declaration import text
 from services.api.endpoint import Call, Gateway, slow
 
 #: the page needs nothing but its own styles
@@ -71,10 +72,11 @@ curl -L "$url/api/v1/build/1/lockfile/?format=explicit"</code></pre>
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    return [slow(gateway, "/", first_steps)]
+    return [slow(gateway, "/", first_steps, returns=text("text/html", "What to do first"))]
 
 
 async def first_steps(call: Call[Model, Any]) -> Response:
+    """The page of first steps."""
     settings = call.gateway.settings
     writes = call.caller.may(Action.CREATE_ENVIRONMENT, settings.default_namespace)
     hint = "." if writes else ", who may look but not build: that takes a token."

@@ -11,19 +11,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from condarium.errors import CondariumError
-from condarium.http import faults, operating
+from condarium.http import faults
 from condarium.http.requests import AccessLog
-from services.api import artifacts, builds, downloads, environments, pages, specifications, status, streams, ui
+from services.api import artifacts, builds, downloads, environments, health, pages, specifications, status, streams, ui
 from services.api.addresses import Addresses
 from services.api.endpoint import Gateway
 
 
 def application(gateway: Gateway) -> Starlette:
     """The ASGI application; its lifespan runs the feed of events."""
-    routes = [
-        *operating.routes(gateway.checks),
-        *(route for subject in SUBJECTS for route in subject.routes(gateway)),
-    ]
+    routes = [route for subject in SUBJECTS for route in subject.routes(gateway)]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -46,7 +43,7 @@ def application(gateway: Gateway) -> Starlette:
     )
 
 
-SUBJECTS = (pages, status, environments, specifications, builds, artifacts, downloads, streams, ui)
+SUBJECTS = (health, pages, status, environments, specifications, builds, artifacts, downloads, streams, ui)
 
 
 def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:

@@ -8,14 +8,27 @@ from starlette.routing import Route
 from condarium.errors import InvalidInput
 from services.api import handlers
 from services.api.bodies import Model, SpecificationBody
+from services.api.declaration import data
 from services.api.endpoint import Call, Gateway, quick
+from services.api.replies.builds import Submitted
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    return [quick(gateway, "/api/v1/specification/", submit, method="POST", body=SpecificationBody)]
+    return [
+        quick(
+            gateway,
+            "/api/v1/specification/",
+            submit,
+            method="POST",
+            body=SpecificationBody,
+            returns=data(Submitted, "The build that was queued", example={"build_id": 1}),
+            errors=(403, 409),
+        )
+    ]
 
 
 def submit(session: Session, call: Call[Model, SpecificationBody]) -> Any:
+    """Asks for a build of an environment.yml; each time it is a new one."""
     body, settings = call.body, call.gateway.settings
     if body.is_lockfile:
         raise InvalidInput(

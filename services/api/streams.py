@@ -21,7 +21,8 @@ from condarium.http.event_stream import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStr
 from condarium.http.feed import StreamEnded
 from services.api import handlers, wire
 from services.api.bodies import MAX_NUMBER, EventsQuery
-from services.api.endpoint import Call, Gateway, slow
+from services.api.declaration import EVENT_STREAM
+from services.api.endpoint import Call, Gateway, Slow, slow
 from services.api.handlers import BuildNews
 
 #: events and chunks read at a time
@@ -29,10 +30,13 @@ BATCH = 500
 
 
 def routes(gateway: Gateway) -> list[Route]:
+    def stream(path: str, function: Slow) -> Route:
+        return slow(gateway, path, function, query=EventsQuery, returns=EVENT_STREAM, errors=(400, 403))
+
     return [
-        slow(gateway, "/api/v1/events/", follow_events, query=EventsQuery),
-        slow(gateway, "/api/v1/build/{build_id}/events/", follow_events_of_build, query=EventsQuery),
-        slow(gateway, "/api/v1/build/{build_id}/logs/stream/", follow_log, query=EventsQuery),
+        stream("/api/v1/events/", follow_events),
+        stream("/api/v1/build/{build_id}/events/", follow_events_of_build),
+        stream("/api/v1/build/{build_id}/logs/stream/", follow_log),
     ]
 
 

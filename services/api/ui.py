@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from services.api.bodies import Model
+from services.api.declaration import Reply, text
 from services.api.endpoint import Call, Gateway, slow
 
 FILES = {"main.js": "text/javascript; charset=utf-8", "main.css": "text/css; charset=utf-8"}
@@ -65,12 +66,29 @@ _ICON = (
 )
 
 
+_PAGES = (
+    text("text/html", "The page"),
+    text("text/html", "The page of an address that the UI does not know", status=404),
+    text("text/html", "The UI is not installed here", status=503),
+)
+
+
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        slow(gateway, "/ui/", show_page),
-        slow(gateway, "/ui/{path:path}", show_page),
-        slow(gateway, "/static/conda-store-ui/{file}", show_file),
-        slow(gateway, "/favicon.ico", show_icon),
+        slow(gateway, "/ui/", show_page, returns=_PAGES),
+        slow(gateway, "/ui/{path:path}", show_page, returns=_PAGES),
+        slow(
+            gateway,
+            "/static/conda-store-ui/{file}",
+            show_file,
+            returns=(
+                text("text/javascript", "The script"),
+                text("text/css", "The styles"),
+                Reply(304, "It is what `If-None-Match` names", media_type=""),
+            ),
+            tag="ui",
+        ),
+        slow(gateway, "/favicon.ico", show_icon, returns=text("image/svg+xml", "The icon"), tag="ui"),
     ]
 
 
@@ -104,6 +122,7 @@ async def show_page(call: Call[Model, Any]) -> Response:
 
 
 async def show_file(call: Call[Model, Any]) -> Response:
+    """The UI's script and styles."""
     name, directory = call.text("file"), call.gateway.settings.ui
     if name not in FILES or directory is None or not (directory / name).exists():
         raise HTTPException(404)

@@ -1,0 +1,45 @@
+"""Of the installation and the caller: version, permissions, usage, what operators ask."""
+
+from typing import Literal
+
+from services.api.replies.envelopes import Moment, Shown
+
+
+class OwnVersion(Shown):
+    version: str
+
+
+class Version(Shown):
+    """`version` is the release of conda-store whose contract this is."""
+
+    version: str
+    condarium: OwnVersion
+
+
+class Permission(Shown):
+    """What the caller may do; keys are ARNs: `namespace/environment` with `*`."""
+
+    authenticated: bool
+    primary_namespace: str
+    entity_permissions: dict[str, list[str]]
+    entity_roles: dict[str, list[str]]
+    expiration: Moment | None
+
+
+class Usage(Shown):
+    """`storage` is in bytes."""
+
+    num_environments: int
+    num_builds: int
+    storage: int
+
+
+class Alive(Shown):
+    status: Literal["alive"]
+
+
+class Readiness(Shown):
+    """`away` names the parts that do not answer, each with the reason."""
+
+    status: Literal["ready", "not-ready"]
+    away: dict[str, str]
