@@ -7,6 +7,15 @@ from condarium.database.tables.environments import Environment, Namespace, Speci
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
 from condarium.database.tables.messages import Inbox, Outbox
+from condarium.database.tables.packages import (
+    Channel,
+    ChannelSync,
+    Package,
+    PackageName,
+    PackageRecord,
+    PackageShard,
+    PackageSummary,
+)
 from condarium.database.tables.roles import NamespaceRole, RoleMapping
 from condarium.database.tables.schema import Leased, Table
 from condarium.database.tables.tokens import LoginAttempt, Token, User
@@ -22,6 +31,8 @@ __all__ = [
     "Build",
     "BuildArtifact",
     "BuildLabel",
+    "Channel",
+    "ChannelSync",
     "Environment",
     "Image",
     "ImageBlob",
@@ -35,6 +46,11 @@ __all__ = [
     "Namespace",
     "NamespaceRole",
     "Outbox",
+    "Package",
+    "PackageName",
+    "PackageRecord",
+    "PackageShard",
+    "PackageSummary",
     "Piece",
     "Prefix",
     "RoleMapping",
