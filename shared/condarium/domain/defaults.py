@@ -49,6 +49,12 @@ class Defaults:
             return ADMIN
         return self._services.get(_digest(token))
 
+    def owner(self, name: str) -> Principal | None:
+        """The holder of a token of the settings, by name: what it has made is worth no more than it is."""
+        if name == ADMIN.name:
+            return ADMIN
+        return next((each for each in self._services.values() if each.name == name), None)
+
     def standing(self, principal: Principal, mapped: Iterable[Binding] = ()) -> Principal:
         """The principal with all that it may do: its own bindings and, where it inherits, the defaults and `mapped`.
 

@@ -42,6 +42,8 @@ def server(app: ASGIApp, *, on_stop: Callable[[], None] = lambda: None) -> uvico
         app,
         log_config=None,
         access_log=False,
+        # Our own `proxies` does it, for the addresses of a setting; uvicorn would trust all of this host.
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=GRACE_SECONDS,
