@@ -10,5 +10,5 @@ Besides the five files. `endpoint` makes a route of a plain function (caller, qu
 `declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
 `bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
 routes of one subject each: `health` (what operators ask), `status`, `environments`, `specifications`, `builds`,
-`artifacts`, `downloads` (what /storage serves), `streams` (SSE), `pages` (HTML), `ui` (the conda-store web UI).
+`artifacts`, `audit` (its list and export; `auditing` writes it), `downloads` (what /storage serves), `streams` (SSE), `pages` (HTML), `ui` (the conda-store web UI).
 """

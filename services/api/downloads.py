@@ -21,6 +21,8 @@ from services.api.declaration import Reply, text
 from services.api.endpoint import Call, Gateway, slow
 
 LINK_SECONDS = 60
+#: what the audit log calls it
+DOWNLOAD = "artifact::download"
 #: below /storage: tarballs that are put together while they are sent, by the hash of their lock
 TARBALLS = "archive/"
 
@@ -60,6 +62,20 @@ def routes(gateway: Gateway) -> list[Route]:
 def link(call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, lock_hash: str | None) -> str:
     """Where the bytes of a ready artifact are for the next minute. Raises NotFound for what has no bytes (an image)."""
     filename = f"{build.environment}-{build.generation}.{SUFFIXES.get(kind, 'bin')}"
+    address = _address(call, build, kind, answer, lock_hash, filename)
+    call.gateway.tallies.fetched(
+        principal=call.caller.name,
+        action=DOWNLOAD,
+        resource=f"{build.namespace}/{build.environment}",
+        digest=answer.digest or lock_hash,
+        artifact=kind.value,
+    )
+    return address
+
+
+def _address(
+    call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, lock_hash: str | None, filename: str
+) -> str:
     storage = call.gateway.storage
     if kind in CODECS and lock_hash is not None:
         path = f"/storage/{TARBALLS}{lock_hash}.tar.{CODECS[kind]}"
@@ -89,6 +105,7 @@ async def serve(call: Call[Model, Any]) -> Response:
         filename = signing.verify(f"/storage/{key}", parameters, call.gateway.settings.secret.encode(), time.time())
     else:
         call.caller.require(Action.OPERATE)
+        call.gateway.tallies.fetched(principal=call.caller.name, action=DOWNLOAD, resource=key, digest=None)
     check_key(key)
     content = await _tarball(call, key) if key.startswith(TARBALLS) else await _stored(call, key)
     kind = media_type(filename or key)

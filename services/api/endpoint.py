@@ -19,17 +19,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import Database
+from condarium.database import Database, roles
 from condarium.database.listing import Page
-from condarium.http.caller import Authenticator, Caller
+from condarium.http.authenticator import Authenticator
+from condarium.http.caller import Caller
 from condarium.http.faults import Unprocessable
 from condarium.http.feed import Feed
 from condarium.http.json_reply import JsonReply
 from condarium.http.operating import Check
 from condarium.http.requests import read_body
+from condarium.http.tallies import Tallies
 from condarium.storage import Storage
+from services.api.auditing import noting_refusals, record_write
 from services.api.bodies import Model
-from services.api.config import Settings
+from services.api.config import Settings, defaults
 from services.api.declaration import declared
 
 Q = TypeVar("Q", bound=Model)
@@ -53,11 +56,13 @@ class Gateway:
     def __post_init__(self) -> None:
         # Requests wait here rather than in threads: there are never more of these than connections.
         object.__setattr__(self, "limiter", anyio.CapacityLimiter(self.settings.database_pool_size))
-        object.__setattr__(
-            self, "authenticator", Authenticator(self.settings.admin_token, self.settings.default_namespace)
-        )
+        authenticator = Authenticator(defaults(self.settings), self.database, limiter=self.limiter)
+        object.__setattr__(self, "authenticator", authenticator)
+        self.feed.when(roles.CHANNEL, authenticator.forget)
+        object.__setattr__(self, "tallies", Tallies(self.database))
 
     limiter: anyio.CapacityLimiter = field(init=False)
+    tallies: Tallies = field(init=False)
     authenticator: Authenticator = field(init=False)
 
 
@@ -70,6 +75,13 @@ class Call(Generic[Q, B]):
     request: Request
     query: Q
     body: B
+    #: what the audit log is to say of this write besides who, what and where
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str | None:
+        """The client's, as far as it is known."""
+        return self.request.client.host if self.request.client else None
 
     def text(self, name: str) -> str:
         """A part of the path."""
@@ -140,7 +152,15 @@ def quick(
 
     async def endpoint(request: Request) -> Response:
         call = await _call(gateway, request, query, body)
-        reply = enveloped(await call.within(lambda session: function(session, call)))
+
+        def run(session: Session) -> Any:
+            answer = function(session, call)
+            if method != "GET":
+                record_write(session, call, function.__name__, answer)
+            return answer
+
+        with noting_refusals(call, function.__name__):
+            reply = enveloped(await call.within(run))
         if deprecated:
             reply.headers.update({"deprecation": "True", "sunset": "Mon, 17 Mar 2025 00:00:00 UTC"})
         return reply
@@ -174,7 +194,9 @@ def slow(
     """A route that may wait or stream; it promises as a quick one does."""
 
     async def endpoint(request: Request) -> Response:
-        return await function(await _call(gateway, request, query, body))
+        call = await _call(gateway, request, query, body)
+        with noting_refusals(call, getattr(function, "__name__", "slow")):
+            return await function(call)
 
     return declared(
         Route(path, endpoint, methods=[method], name=getattr(function, "__name__", "slow")),
@@ -189,7 +211,7 @@ def slow(
 
 
 async def _call(gateway: Gateway, request: Request, query: type[Model], body: type[Model] | None) -> Call[Any, Any]:
-    caller = gateway.authenticator.caller(request)
+    caller = await gateway.authenticator.caller(request)
     request.state.principal = caller.name
     # Postgres text holds no NUL; nothing that has one in its name can exist.
     for name, value in request.path_params.items():

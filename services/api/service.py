@@ -13,7 +13,19 @@ from starlette.routing import Route
 from condarium.errors import CondariumError
 from condarium.http import faults
 from condarium.http.requests import AccessLog
-from services.api import artifacts, builds, downloads, environments, health, pages, specifications, status, streams, ui
+from services.api import (
+    artifacts,
+    audit,
+    builds,
+    downloads,
+    environments,
+    health,
+    pages,
+    specifications,
+    status,
+    streams,
+    ui,
+)
 from services.api.addresses import Addresses
 from services.api.endpoint import Gateway
 
@@ -25,7 +37,8 @@ def application(gateway: Gateway) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         feed = asyncio.create_task(gateway.feed.run(), name="feed")
-        yield
+        async with gateway.tallies.running(), audit.keeping(gateway):
+            yield
         gateway.feed.close()
         feed.cancel()
         with suppress(asyncio.CancelledError):
@@ -43,7 +56,7 @@ def application(gateway: Gateway) -> Starlette:
     )
 
 
-SUBJECTS = (health, pages, status, environments, specifications, builds, artifacts, downloads, streams, ui)
+SUBJECTS = (health, pages, status, environments, specifications, builds, artifacts, downloads, streams, ui, audit)
 
 
 def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:

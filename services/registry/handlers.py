@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from condarium.database import builds, environments, image_tags, images, namespaces
+from condarium.database import audit, builds, environments, image_tags, images, namespaces
 from condarium.database.images import Blob, Manifest
 from condarium.database.tables import Build, Environment
+from condarium.domain.access import Action
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
 from condarium.domain.naming import BuildKey
@@ -88,7 +89,16 @@ def _submit_on_demand(session: Session, repository: Repository, *, actor: str) -
         specification = parse(text, check_match_spec=matchspec.check)
     except InvalidInput as error:
         raise NameInvalid(f"{repository.text}: {error}") from None
-    submit(session, specification, namespace=repository.namespace, actor=actor, source="registry", priority=WAITED_FOR)
+    made = submit(
+        session, specification, namespace=repository.namespace, actor=actor, source="registry", priority=WAITED_FOR
+    )
+    audit.record(
+        session,
+        principal=actor,
+        action=Action.CREATE_ENVIRONMENT,
+        resource=repository.arn,
+        details={"operation": "pull", "build_id": made.build_id},
+    )
 
 
 def _by_hash(session: Session, environment: Environment, digits: str) -> tuple[int | None, str | None]:

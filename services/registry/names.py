@@ -25,6 +25,11 @@ class Repository:
     def scope(self) -> str:
         return f"repository:{self.text}:pull"
 
+    @property
+    def arn(self) -> str:
+        """As the audit log names it."""
+        return f"{self.namespace}/{self.environment}"
+
 
 def parse_repository(text: str, default_namespace: str) -> Repository:
     """Raises NameInvalid for what OCI does not allow, NameUnknown for what cannot name an environment."""

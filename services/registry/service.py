@@ -30,6 +30,7 @@ from condarium.http.feed import Feed
 from condarium.http.json_reply import JsonReply
 from condarium.http.operating import Check
 from condarium.http.requests import AccessLog
+from condarium.http.tallies import Tallies
 from condarium.storage import Storage
 from services.registry import handlers, replies
 from services.registry.blobs import blob_headers, blob_reply
@@ -63,9 +64,11 @@ class Registry:
         authenticator = Authenticator(defaults(settings), self.database, limiter=limiter)
         object.__setattr__(self, "tokens", Tokens(authenticator, settings.secret))
         self.feed.when(roles.CHANNEL, authenticator.forget)
+        object.__setattr__(self, "tallies", Tallies(self.database))
         object.__setattr__(self, "waiting", Waiting(self.feed, limiter, seconds=seconds, poll_seconds=poll))
 
     tokens: Tokens = field(init=False)
+    tallies: Tallies = field(init=False)
     waiting: Waiting = field(init=False)
     limiter: anyio.CapacityLimiter = field(init=False)
 
@@ -90,14 +93,20 @@ class Registry:
         caller = await self.caller(request)
         repository = parse_repository(request.path_params["name"], self.settings.default_namespace)
         actions = [Action.PULL_IMAGE, *([Action.CREATE_ENVIRONMENT] if repository.packages else [])]
-        if not all(caller.may(action, repository.namespace, repository.environment) for action in actions):
-            if caller.principal.is_authenticated:
-                raise NameUnknown(handlers.unknown(repository))
-            raise Unauthorized(
-                f"{repository.text} is not public; log in with a token as the password (docker login)",
-                self.tokens.challenge(request, repository.scope),
+        refused = [each for each in actions if not caller.may(each, repository.namespace, repository.environment)]
+        if not refused:
+            return repository, caller
+        if "authorization" in request.headers:
+            # docker's first request of each pull shows nothing yet; that is no attempt
+            self.tallies.denied(
+                principal=caller.name, action=refused[0], resource=repository.arn, address=_address(request)
             )
-        return repository, caller
+        if caller.principal.is_authenticated:
+            raise NameUnknown(handlers.unknown(repository))
+        raise Unauthorized(
+            f"{repository.text} is not public; log in with a token as the password (docker login)",
+            self.tokens.challenge(request, repository.scope),
+        )
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -124,7 +133,7 @@ class Registry:
         reference = request.path_params["reference"]
         if ":" in reference:
             found = await self.within(lambda session: handlers.find_manifest(session, repository, reference))
-            return _manifest_reply(request, found)
+            return self._pulled(request, repository, caller, found)
         try:
             image = await self.waiting.until_found(
                 request,
@@ -134,7 +143,17 @@ class Registry:
             )
         except ClientGone:
             return Response(status_code=499)
-        return _manifest_reply(request, choose(image.manifests, accepted(request.headers.getlist("accept"))))
+        chosen = choose(image.manifests, accepted(request.headers.getlist("accept")))
+        return self._pulled(request, repository, caller, chosen)
+
+    def _pulled(self, request: Request, repository: Repository, caller: Caller, manifest: Manifest) -> Response:
+        """The manifest, counted as a pull where it is sent."""
+        reply = _manifest_reply(request, manifest)
+        if request.method == "GET" and reply.status_code == 200:
+            self.tallies.fetched(
+                principal=caller.name, action=Action.PULL_IMAGE, resource=repository.arn, digest=manifest.digest
+            )
+        return reply
 
     async def blob(self, request: Request) -> Response:
         repository, _ = await self.authorized(request)
@@ -181,6 +200,10 @@ def _manifest_reply(request: Request, manifest: Manifest) -> Response:
     return Response(manifest.body, headers=headers | {"content-type": manifest.media_type})
 
 
+def _address(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
 def _limit(text: str | None) -> int | None:
     if text is None or text == "":
         return None
@@ -190,10 +213,11 @@ def _limit(text: str | None) -> int | None:
 
 
 @contextlib.asynccontextmanager
-async def _following(feed: Feed) -> AsyncIterator[None]:
+async def _running(feed: Feed, tallies: Tallies) -> AsyncIterator[None]:
     task = asyncio.create_task(feed.run())
     try:
-        yield
+        async with tallies.running():
+            yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -201,7 +225,7 @@ async def _following(feed: Feed) -> AsyncIterator[None]:
 
 
 def make_app(registry: Registry) -> Starlette:
-    """The application; its lifespan runs the feed."""
+    """The application; its lifespan runs the feed, and writes the tallies."""
     routes = [
         *operating.routes(registry.checks),
         Route("/v2/", registry.ping),
@@ -216,7 +240,7 @@ def make_app(registry: Registry) -> Starlette:
         routes=routes,
         middleware=[Middleware(AccessLog), Middleware(Surprises, render=replies.render)],
         exception_handlers={CondariumError: replies.on_condarium_error, HTTPException: replies.on_http_exception},
-        lifespan=lambda _: _following(registry.feed),
+        lifespan=lambda _: _running(registry.feed, registry.tallies),
     )
     # the protocol has no two spellings of an address
     app.router.redirect_slashes = False
