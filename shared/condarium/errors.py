@@ -2,8 +2,10 @@
 
 CondariumError
 ├── InvalidInput            400  what was sent is wrong: says what, where, and what is allowed
-│   └── SpecificationError  400  ... in an environment.yml, with the line or the field
+│   ├── SpecificationError  400  ... in an environment.yml, with the line or the field
+│   └── PolicyError         400  ... for this namespace or environment: a setting says so
 ├── NotAuthorized           403  the principal may not do this
+│   └── QuotaExceeded       403  ... now: the namespace has used what it may use
 ├── NotFound                404  no such thing, or the principal may not know of it
 ├── Conflict                409  the thing is in a state that does not allow it
 ├── TooLarge                413  more bytes than allowed
@@ -43,6 +45,12 @@ class SpecificationError(InvalidInput):
         self.field = field
 
 
+class PolicyError(InvalidInput):
+    """What is asked for is not allowed here; the setting that says so is named."""
+
+    code = "policy"
+
+
 class NotAuthorized(CondariumError):
     """`action` and `resource` are what was asked for, for the audit log; empty where nothing says it."""
 
@@ -53,6 +61,12 @@ class NotAuthorized(CondariumError):
         super().__init__(message)
         self.action = action
         self.resource = resource
+
+
+class QuotaExceeded(NotAuthorized):
+    """Which limit of the namespace is reached, how much is used and how much allowed."""
+
+    code = "quota-exceeded"
 
 
 class NotFound(CondariumError):
