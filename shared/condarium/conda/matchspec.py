@@ -8,6 +8,8 @@ import re
 from rattler import Channel, MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
 
+from condarium.domain.policy import Wanted
+
 _LOOKS_LIKE_PIP = re.compile(r"^(-|\.{0,2}/|git\+|[a-z]+://\S+\.(whl|zip|tar\.gz)$)")
 
 
@@ -63,6 +65,14 @@ def channel_of(spec: MatchSpec) -> str | None:
         return None
     match = re.search(r'channel="([^"]*)"', spec.to_canonical_string())
     return match.group(1).rstrip("/") if match else str(channel.base_url).rstrip("/")
+
+
+def wanted(text: str) -> Wanted:
+    """What a checked match spec is about, as the solver will read it."""
+    spec = parse(text)
+    name = spec.name.as_package_name()
+    url = re.search(r'url="([^"]*)"', spec.to_canonical_string())
+    return Wanted(str(name.normalized) if name else None, channel_of(spec), url.group(1) if url else None)
 
 
 def with_channel(spec: MatchSpec, url: str) -> MatchSpec:

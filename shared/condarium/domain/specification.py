@@ -28,7 +28,8 @@ class Specification:
     """A checked environment.yml; lists are in the user's order.
 
     `channels` holds names and URLs without `nodefaults`; empty means the server's default channels, unless
-    `nodefaults` is set. `overrides` are the CONDA_OVERRIDE_* variables, which are not in `variables`.
+    `nodefaults` is set. `overrides` are the CONDA_OVERRIDE_* variables, which are not in `variables`. `options` are
+    the settings that change what is built (`policy.options`); no file holds them.
     """
 
     name: str
@@ -41,13 +42,15 @@ class Specification:
     overrides: Mapping[str, str] = field(default_factory=dict)
     nodefaults: bool = False
     platforms_given: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def canonical(self) -> dict[str, Any]:
         """The object that is hashed: the order of channels counts, that of keys, dependencies and platforms does not.
 
-        Platforms are in it only when the file names them, so that the hash is the same on every server.
+        Platforms are in it only when the file or a setting names others than the built-in ones, options only when there
+        are any, so that the hash is the same on every server that sets nothing.
         """
-        return {
+        canonical: dict[str, Any] = {
             "version": 1,
             "name": self.name,
             "description": self.description,
@@ -59,6 +62,7 @@ class Specification:
             "overrides": dict(self.overrides),
             "platforms": sorted(self.platforms) if self.platforms_given else [],
         }
+        return {**canonical, "options": dict(self.options)} if self.options else canonical
 
     @cached_property
     def hash(self) -> str:
@@ -66,7 +70,7 @@ class Specification:
         return canonical_hash(self.canonical())
 
     def to_wire(self) -> dict[str, Any]:
-        """conda-store's `spec` object; `from_wire` makes the same specification of it."""
+        """conda-store's `spec` object; `from_wire` makes the same specification of it, but for the options."""
         dependencies: list[Any] = list(self.dependencies)
         if self.pip:
             dependencies.append({"pip": list(self.pip)})
@@ -101,17 +105,25 @@ def parse(
     default_description: str = "",
     default_platforms: Sequence[str] = DEFAULT_PLATFORMS,
     local_channels: bool = False,
+    may_be_empty: bool = False,
 ) -> Specification:
     """The specification that an environment.yml says.
 
     `check_match_spec` raises whatever it likes for a text that is no match spec; `default_name` and
-    `default_description` stand in where the file has none; `local_channels` allows `file:///` channels.
+    `default_description` stand in where the file has none; `local_channels` allows `file:///` channels;
+    `may_be_empty` allows a file without conda packages, to which settings may add some (`policy.apply`).
 
     Raises:
         SpecificationError: the first fault found, with its line or field, what was found and what is allowed.
     """
     return _read(
-        read_yaml(text), check_match_spec, default_name, default_description, default_platforms, local=local_channels
+        read_yaml(text),
+        check_match_spec,
+        default_name,
+        default_description,
+        default_platforms,
+        local=local_channels,
+        may_be_empty=may_be_empty,
     )
 
 
@@ -139,12 +151,15 @@ def _read(
     default_platforms: Sequence[str],
     *,
     local: bool,
+    may_be_empty: bool = False,
 ) -> Specification:
     _refuse_unknown_keys(document)
     node = document.entries.get
     name = fields.parse_name(node("name"), default_name)
     channels, nodefaults = parse_channels(node("channels"), local=local)
-    dependencies = fields.parse_dependencies(node("dependencies"), check_match_spec, local=local)
+    dependencies = fields.parse_dependencies(
+        node("dependencies"), check_match_spec, local=local, may_be_empty=may_be_empty
+    )
     variables, overrides = parse_variables(node("variables"))
     platforms = fields.parse_platforms(node("platforms"))
     return Specification(

@@ -1,7 +1,7 @@
 """The fields of an environment.yml, one function each: a node in, a checked value out, or a SpecificationError."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from condarium.domain import naming
@@ -54,7 +54,9 @@ def parse_description(node: Node | None, default: str) -> str:
     return node.text
 
 
-def parse_dependencies(node: Node | None, check_match_spec: CheckMatchSpec, *, local: bool) -> Dependencies:
+def parse_dependencies(
+    node: Node | None, check_match_spec: CheckMatchSpec, *, local: bool, may_be_empty: bool = False
+) -> Dependencies:
     """The match specs, judged by `check_match_spec`, and the pip section."""
     conda: list[str] = []
     pip: tuple[str, ...] | None = None
@@ -66,11 +68,18 @@ def parse_dependencies(node: Node | None, check_match_spec: CheckMatchSpec, *, l
             pip = _pip_section(item)
         else:
             conda.append(_match_spec(item, check_match_spec, local=local))
+    found = Dependencies(tuple(conda), pip or ())
+    if not may_be_empty:
+        check_dependencies(found.conda, found.pip, line=line)
+    return found
+
+
+def check_dependencies(conda: Sequence[str], pip: Sequence[str], *, line: int | None = None) -> None:
+    """Raises SpecificationError when nothing is asked of conda."""
     if not conda and pip:
         raise fault("a pip section alone has no Python; add `- python`", line=line, field="dependencies")
     if not conda:
         raise fault("there are none; write at least one, such as `- python`", line=line, field="dependencies")
-    return Dependencies(tuple(conda), pip or ())
 
 
 def _match_spec(item: Node, check_match_spec: CheckMatchSpec, *, local: bool) -> str:

@@ -79,6 +79,11 @@ def parse_requirement(text: str, line: int) -> str:
     return str(requirement)
 
 
+def requirement_name(text: str) -> str:
+    """The normalised name of what `parse_requirement` returned."""
+    return canonicalize_name(Requirement(text).name)
+
+
 def _refuse_options(text: str, line: int) -> None:
     """`-r file`, `-rfile`, `--index-url=...`, and options behind a requirement."""
     if text.startswith("-"):
