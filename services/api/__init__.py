@@ -9,6 +9,7 @@ Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
 `declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
 `bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
-routes of one subject each: `health` (what operators ask), `status`, `environments`, `specifications`, `builds`,
+routes of one subject each: `health` (what operators ask), `status`, `namespaces`,
+`namespace_roles`, `environments`, `specifications`, `builds`,
 `artifacts`, `audit` (its list and export; `auditing` writes it), `downloads` (what /storage serves), `streams` (SSE), `pages` (HTML), `ui` (the conda-store web UI).
 """

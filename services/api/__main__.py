@@ -5,7 +5,7 @@ import sys
 import time
 
 from condarium import config, log
-from condarium.database import Database, check_schema
+from condarium.database import Database, check_schema, namespaces
 from condarium.errors import CondariumError, Unavailable
 from condarium.http.feed import Feed
 from condarium.http.server import serve
@@ -29,18 +29,21 @@ def main() -> int:
         database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-api")
         wait_for(database)
         check_schema(settings.database_url)
+        with database.transaction() as session:
+            # A web UI offers to make environments in the namespaces that there are: a new installation has this one.
+            namespaces.ensure(session, settings.default_namespace, actor="system")
         storage = open_storage(settings.storage_url)
         storage.prepare()
+        feed, relay = Feed(database), Relay(database, settings.amqp_url)
+        checks = {
+            "database": database.ping,
+            "broker": lambda: broker.ping(settings.amqp_url),
+            "storage": storage.check,
+        }
+        gateway = Gateway(settings, database, storage, feed, checks)
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    feed, relay = Feed(database), Relay(database, settings.amqp_url)
-    checks = {
-        "database": database.ping,
-        "broker": lambda: broker.ping(settings.amqp_url),
-        "storage": storage.check,
-    }
-    gateway = Gateway(settings, database, storage, feed, checks)
     relay.start()
     try:
         serve(application(gateway), host=settings.bind, port=settings.api_port, on_stop=feed.close)

@@ -37,9 +37,7 @@ def routes(gateway: Gateway) -> list[Route]:
 
 def list_builds(session: Session, call: Call[BuildsQuery, Any]) -> Any:
     """Builds that the caller sees, deleted ones too."""
-    found = listing_builds.page(
-        session, call.query.wanted(), namespaces=call.caller.visible(), paging=call.query.paging()
-    )
+    found = listing_builds.page(session, call.query.wanted(), shown=call.caller.visible(), paging=call.query.paging())
     return replace(found, rows=[wire.build(row) for row in found.rows])
 
 

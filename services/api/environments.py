@@ -13,7 +13,7 @@ from starlette.routing import Route
 from condarium.database import environments, listing_environments
 from condarium.database.listing_environments import ORDER, After
 from condarium.domain import access
-from condarium.domain.access import Action
+from condarium.domain.access import Action, Visible
 from condarium.errors import InvalidInput
 from condarium.http.json_reply import JsonReply
 from services.api import handlers, wire
@@ -55,23 +55,20 @@ def list_environments(session: Session, call: Call[EnvironmentsQuery, Any]) -> A
     conda-store's client reads one page until it has `count` rows.
     """
     found = listing_environments.page(
-        session, call.query.wanted(), namespaces=_visible(call), paging=call.query.paging(all_by_default=True)
+        session, call.query.wanted(), shown=_visible(session, call), paging=call.query.paging(all_by_default=True)
     )
     size = found.size if call.query.size else max(found.size, MAX_PAGE_SIZE)
     return replace(found, rows=[wire.environment_v1(row) for row in found.rows], size=size)
 
 
-def _visible(call: Call[Any, Any]) -> frozenset[str] | None:
+def _visible(session: Session, call: Call[Any, Any]) -> Visible:
     """What the caller sees, less what the holder of `?jwt=` does not."""
     own = call.caller.visible()
     if not call.query.jwt:
         return own
-    settings = call.gateway.settings
-    other = access.principal_for_token(call.query.jwt, settings.admin_token)
-    theirs = access.visible_namespaces(other, default_namespace=settings.default_namespace)
-    if own is None or theirs is None:
-        return theirs if own is None else own
-    return own & theirs
+    authenticator = call.gateway.authenticator
+    other = authenticator.recognise(session, call.query.jwt) or authenticator.defaults.anybody
+    return own & access.visible(other)
 
 
 def list_environments_v2(session: Session, call: Call[EnvironmentsV2Query, Any]) -> Response:
@@ -82,7 +79,7 @@ def list_environments_v2(session: Session, call: Call[EnvironmentsV2Query, Any])
     rows, count = listing_environments.after(
         session,
         query.wanted(),
-        namespaces=_visible(call),
+        shown=_visible(session, call),
         sort=query.sort,
         descending=query.order == "desc",
         limit=query.limit,

@@ -20,6 +20,8 @@ from services.api import (
     downloads,
     environments,
     health,
+    namespace_roles,
+    namespaces,
     pages,
     specifications,
     status,
@@ -56,7 +58,21 @@ def application(gateway: Gateway) -> Starlette:
     )
 
 
-SUBJECTS = (health, pages, status, environments, specifications, builds, artifacts, downloads, streams, ui, audit)
+SUBJECTS = (
+    health,
+    pages,
+    status,
+    namespaces,
+    namespace_roles,
+    environments,
+    specifications,
+    builds,
+    artifacts,
+    downloads,
+    streams,
+    ui,
+    audit,
+)
 
 
 def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:

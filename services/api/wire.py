@@ -6,7 +6,7 @@ from typing import Any
 
 from condarium.database.listing_builds import Detail
 from condarium.database.listing_namespaces import Usage
-from condarium.database.tables import BuildArtifact, Environment
+from condarium.database.tables import BuildArtifact, Environment, NamespaceRole, RoleMapping
 from condarium.domain.artifact import ArtifactState, ArtifactType, artifact_key
 
 
@@ -19,6 +19,16 @@ def moment(value: datetime | None) -> str | None:
 
 def namespace(identity: int, name: str) -> dict[str, Any]:
     return {"id": identity, "name": name, "metadata_": {}, "role_mappings": []}
+
+
+def role_mapping(row: RoleMapping) -> dict[str, Any]:
+    return {"id": row.id, "entity": row.entity, "role": row.role}
+
+
+def namespace_role(row: NamespaceRole, namespace_name: str) -> dict[str, Any]:
+    """`row` with its other namespace loaded."""
+    other = row.other_namespace.name
+    return {"id": row.id, "namespace": namespace_name, "other_namespace": other, "role": row.role}
 
 
 def environment(row: Any) -> dict[str, Any]:

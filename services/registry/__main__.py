@@ -26,19 +26,19 @@ def main() -> int:
         check_schema(settings.database_url)
         storage = open_storage(settings.storage_url)
         storage.prepare()
+        relay, feed = Relay(database, settings.amqp_url), Feed(database)
+        checks = {
+            "database": database.ping,
+            "broker": lambda: broker.ping(settings.amqp_url),
+            "storage": storage.check,
+        }
+        registry = Registry(settings, database, storage, feed, checks)
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    relay, feed = Relay(database, settings.amqp_url), Feed(database)
-    checks = {
-        "database": database.ping,
-        "broker": lambda: broker.ping(settings.amqp_url),
-        "storage": storage.check,
-    }
     relay.start()
     try:
-        app = make_app(Registry(settings, database, storage, feed, checks))
-        serve(app, host=settings.bind, port=settings.registry_port, on_stop=feed.close)
+        serve(make_app(registry), host=settings.bind, port=settings.registry_port, on_stop=feed.close)
     except OSError as error:
         sys.stderr.write(f"cannot listen on {settings.bind}:{settings.registry_port}: {error.strerror or error}\n")
         return 2

@@ -20,6 +20,15 @@ class Namespace(Shown):
     role_mappings: list[RoleMapping]
 
 
+class NamespaceRole(Shown):
+    """`other_namespace` is whose members have the role."""
+
+    id: int
+    namespace: str
+    other_namespace: str
+    role: Literal["viewer", "developer", "admin"]
+
+
 class NamespaceRow(Shown):
     id: int
     name: str

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, contains_eager
 
 from condarium.database import leases, outbox
-from condarium.database.tables import Build, Environment, LockPlatform, LockRow
+from condarium.database.tables import Build, Environment, LockPlatform, LockRow, Namespace
 from condarium.domain.build import FINAL, Status, may_move
 from condarium.domain.lock import Lock
 from condarium.errors import Conflict, InvalidInput, NotFound
@@ -59,9 +59,18 @@ def load_claimed(session: Session, held: leases.Claim) -> Build:
 
 def unfinished(session: Session, environment: Environment) -> list[Build]:
     """The builds of an environment that have not ended, their rows locked, with what they belong to."""
+    return _unfinished(session, Build.environment_id == environment.id)
+
+
+def unfinished_of(session: Session, namespace: Namespace) -> list[Build]:
+    """As `unfinished`, of all environments of a namespace."""
+    return _unfinished(session, Environment.namespace_id == namespace.id)
+
+
+def _unfinished(session: Session, where: ColumnElement[bool]) -> list[Build]:
     query = (
         _whole()
-        .where(Build.environment_id == environment.id, Build.status.not_in(FINAL))
+        .where(where, Build.status.not_in(FINAL))
         .order_by(Build.id)
         .with_for_update(of=Build)
         .execution_options(populate_existing=True)

@@ -46,7 +46,7 @@ def visible(
         return true()
     whole = [arn.namespace for arn in shown.arns if arn.whole_namespaces or environment is None]
     named = [name for name in whole if ANY not in name]
-    conditions = [namespace.in_(named)] if named else []
+    conditions: list[ColumnElement[bool]] = [namespace.in_(named)] if named else []
     conditions += [_fits(namespace, pattern) for pattern in whole if ANY in pattern]
     if environment is not None:
         conditions += [

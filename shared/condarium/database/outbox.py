@@ -1,7 +1,7 @@
 """Events are written in the transaction that causes them, and read back by the relay and by event streams."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,22 +51,31 @@ class Stored:
 
 def add(session: Session, event: Event, *, source: str) -> uuid.UUID:
     """Writes the event; it is published after this transaction commits, and never if it does not."""
-    event_id = uuid.uuid4()
-    session.add(
-        Outbox(
-            event_id=event_id,
-            routing_key=event.routing_key(),
-            source=source,
-            namespace=event.namespace,
-            environment=event.environment,
-            build_id=getattr(event, "build", None),
-            data=event.data(),
-            internal=event.internal,
-        )
-    )
+    row = _row(event, source)
+    session.add(row)
     session.flush()
     session.execute(text(f"notify {NEW_CHANNEL}"))
-    return event_id
+    return row.event_id
+
+
+def add_all(session: Session, events: Iterable[Event], *, source: str) -> None:
+    """As `add`, for many at a time."""
+    session.add_all(_row(event, source) for event in events)
+    session.flush()
+    session.execute(text(f"notify {NEW_CHANNEL}"))
+
+
+def _row(event: Event, source: str) -> Outbox:
+    return Outbox(
+        event_id=uuid.uuid4(),
+        routing_key=event.routing_key(),
+        source=source,
+        namespace=event.namespace,
+        environment=event.environment,
+        build_id=getattr(event, "build", None),
+        data=event.data(),
+        internal=event.internal,
+    )
 
 
 def number(session: Session, *, limit: int = 500) -> int:
