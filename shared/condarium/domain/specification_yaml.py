@@ -27,8 +27,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _STRING_TAGS = {"!", "tag:yaml.org,2002:str"}
 
 
-def read_yaml(text: str | bytes, *, slack: int = 1) -> Entries:
-    """The mapping that the document is; `slack` widens the bounds for what Condarium itself wrote.
+EXPECTED = "an environment.yml is a mapping with the keys name, channels and dependencies"
+
+
+def read_yaml(text: str | bytes, *, slack: int = 1, expected: str = EXPECTED) -> Entries:
+    """The mapping that the document is; `slack` widens the bounds for what is no environment.yml, `expected` says what.
 
     Raises:
         SpecificationError: too large, not UTF-8, not YAML, more than one document, not a mapping, a duplicate key,
@@ -44,7 +47,7 @@ def read_yaml(text: str | bytes, *, slack: int = 1) -> Entries:
     if not isinstance(document, Entries):
         found = "an empty document" if document is None else describe(document)
         raise fault(
-            f"found {found}; an environment.yml is a mapping with the keys name, channels and dependencies",
+            f"found {found}; {expected}",
             line=document.line if document else None,
         )
     return document
