@@ -96,6 +96,7 @@ def _build(session: Session, environment: Environment, row: SpecificationRow, *,
     build = Build(
         id=drawn[0],
         environment_id=environment.id,
+        namespace_id=environment.namespace_id,
         specification_id=row.id,
         generation=environment.last_generation,
         key=build_key(row.sha256, int(drawn[1].timestamp()), drawn[0], environment.name),

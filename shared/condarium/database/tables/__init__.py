@@ -3,6 +3,7 @@
 from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifact, Image, ImageBlob, Piece
 from condarium.database.tables.audit import Audit
 from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
+from condarium.database.tables.counts import RowCount
 from condarium.database.tables.environments import Environment, Namespace, Specification
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
@@ -18,8 +19,8 @@ from condarium.database.tables.packages import (
 )
 from condarium.database.tables.roles import NamespaceRole, RoleMapping
 from condarium.database.tables.schema import Leased, Table
-from condarium.database.tables.tokens import LoginAttempt, Token, User
 from condarium.database.tables.solves import Solve
+from condarium.database.tables.tokens import LoginAttempt, Token, User
 from condarium.database.tables.watched import WatchedFile
 
 metadata = Table.metadata
@@ -54,6 +55,7 @@ __all__ = [
     "Piece",
     "Prefix",
     "RoleMapping",
+    "RowCount",
     "Solve",
     "Specification",
     "Store",

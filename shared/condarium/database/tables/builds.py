@@ -30,6 +30,8 @@ class Build(Created, Leased, Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     environment_id: Mapped[int] = mapped_column(ForeignKey("environments.id"))
+    #: that of the environment, which never changes: lists of one namespace read an index in order
+    namespace_id: Mapped[int] = mapped_column(ForeignKey("namespaces.id"))
     specification_id: Mapped[int] = mapped_column(ForeignKey("specifications.id"))
     #: counts from 1 in each environment, given under the environment's row lock
     generation: Mapped[int]
@@ -65,6 +67,11 @@ class Build(Created, Leased, Table):
         UniqueConstraint("environment_id", "generation"),
         Index("ix_builds_claimable", "priority", "id", postgresql_where=text("status in ('QUEUED', 'BUILDING')")),
         Index("ix_builds_specification_id", "specification_id"),
+        Index("ix_builds_namespace_id_id", "namespace_id", "id"),
+        Index("ix_builds_status_id", "status", "id"),
+        Index("ix_builds_scheduled_on_id", "scheduled_on", "id"),
+        Index("ix_builds_started_on_id", "started_on", "id"),
+        Index("ix_builds_ended_on_id", "ended_on", "id"),
     )
 
 

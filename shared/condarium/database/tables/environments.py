@@ -19,7 +19,10 @@ class Namespace(Created, Table):
     #: soft delete; the name is free again at once
     deleted_on: Mapped[datetime | None]
 
-    __table_args__ = (Index("uq_namespaces_name", "name", unique=True, postgresql_where=text("deleted_on is null")),)
+    __table_args__ = (
+        Index("uq_namespaces_name", "name", unique=True, postgresql_where=text("deleted_on is null")),
+        Index("ix_namespaces_deleted", "id", postgresql_where=text("deleted_on is not null")),
+    )
 
 
 class Environment(Created, Table):
@@ -50,6 +53,7 @@ class Environment(Created, Table):
             unique=True,
             postgresql_where=text("deleted_on is null"),
         ),
+        Index("ix_environments_name_id", "name", "id"),
     )
 
 
