@@ -4,6 +4,7 @@ from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifac
 from condarium.database.tables.audit import Audit
 from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
 from condarium.database.tables.counts import RowCount
+from condarium.database.tables.credentials import Credential, PrivatePrefix
 from condarium.database.tables.environments import Environment, Namespace, Specification
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
@@ -19,8 +20,10 @@ from condarium.database.tables.packages import (
 )
 from condarium.database.tables.roles import NamespaceRole, RoleMapping
 from condarium.database.tables.schema import Leased, Table
+from condarium.database.tables.settings import SettingChange, SettingRow
 from condarium.database.tables.solves import Solve
 from condarium.database.tables.tokens import LoginAttempt, Token, User
+from condarium.database.tables.usage import LockLink, NamespaceHolding, NamespaceUsage, UsageChange
 from condarium.database.tables.watched import WatchedFile
 
 metadata = Table.metadata
@@ -34,18 +37,22 @@ __all__ = [
     "BuildLabel",
     "Channel",
     "ChannelSync",
+    "Credential",
     "Environment",
     "Image",
     "ImageBlob",
     "Inbox",
     "Leased",
+    "LockLink",
     "LockPackage",
     "LockPlatform",
     "LockRow",
     "LogChunk",
     "LoginAttempt",
     "Namespace",
+    "NamespaceHolding",
     "NamespaceRole",
+    "NamespaceUsage",
     "Outbox",
     "Package",
     "PackageName",
@@ -54,13 +61,17 @@ __all__ = [
     "PackageSummary",
     "Piece",
     "Prefix",
+    "PrivatePrefix",
     "RoleMapping",
     "RowCount",
+    "SettingChange",
+    "SettingRow",
     "Solve",
     "Specification",
     "Store",
     "Table",
     "Token",
+    "UsageChange",
     "User",
     "WatchedFile",
     "metadata",

@@ -55,6 +55,8 @@ class Build(Created, Leased, Table):
     #: bytes of the prefix
     size: Mapped[int] = mapped_column(server_default="0")
     prefix_id: Mapped[int | None] = mapped_column(ForeignKey("prefixes.id"))
+    #: the settings that held when it was asked for, as the builder needs them (`policy.engine`)
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     #: seconds per phase
     timings: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     deleted_on: Mapped[datetime | None]
@@ -103,6 +105,8 @@ class Prefix(Created, Table):
     path: Mapped[str]
     #: bytes of its files, hard links counted once
     size: Mapped[int]
+    #: of these the bytes that no other prefix can have in common with it (patched, compiled); null: not measured
+    own_size: Mapped[int | None]
     deleted_on: Mapped[datetime | None]
 
     __table_args__ = (
