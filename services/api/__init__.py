@@ -11,5 +11,5 @@ Besides the five files. `endpoint` makes a route of a plain function (caller, qu
 `bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
 routes of one subject each: `health` (what operators ask), `status`, `namespaces`,
 `namespace_roles`, `environments`, `specifications`, `builds`,
-`artifacts`, `audit` (its list and export; `auditing` writes it), `downloads` (what /storage serves), `streams` (SSE), `pages` (HTML), `ui` (the conda-store web UI).
+`artifacts`, `audit` (its list and export; `auditing` writes it), `downloads` (what /storage serves), `streams` (SSE), `tokens`, `pages` (HTML), `ui` (the conda-store web UI).
 """

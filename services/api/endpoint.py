@@ -19,12 +19,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from condarium import config
 from condarium.database import Database, roles
 from condarium.database.listing import Page
+from condarium.domain.token import TokenKey
 from condarium.http.authenticator import Authenticator
 from condarium.http.caller import Caller
 from condarium.http.faults import Unprocessable
 from condarium.http.feed import Feed
+from condarium.http.held_tokens import HeldTokens
 from condarium.http.json_reply import JsonReply
 from condarium.http.operating import Check
 from condarium.http.requests import read_body
@@ -32,7 +35,7 @@ from condarium.http.tallies import Tallies
 from condarium.storage import Storage
 from services.api.auditing import noting_refusals, record_write
 from services.api.bodies import Model
-from services.api.config import Settings, defaults
+from services.api.config import LoginSettings, Settings, defaults
 from services.api.declaration import declared
 
 Q = TypeVar("Q", bound=Model)
@@ -52,17 +55,22 @@ class Gateway:
     storage: Storage
     feed: Feed
     checks: Mapping[str, Check] = field(default_factory=dict)
+    login: LoginSettings = field(default_factory=lambda: config.load(LoginSettings, {}))
 
     def __post_init__(self) -> None:
         # Requests wait here rather than in threads: there are never more of these than connections.
         object.__setattr__(self, "limiter", anyio.CapacityLimiter(self.settings.database_pool_size))
-        authenticator = Authenticator(defaults(self.settings), self.database, limiter=self.limiter)
+        standing = defaults(self.settings)
+        held = HeldTokens(TokenKey(self.settings.secret), standing, self.database)
+        authenticator = Authenticator(standing, self.database, limiter=self.limiter, recognisers=[held.recognise])
+        object.__setattr__(self, "held_tokens", held)
         object.__setattr__(self, "authenticator", authenticator)
         self.feed.when(roles.CHANNEL, authenticator.forget)
         object.__setattr__(self, "tallies", Tallies(self.database))
 
     limiter: anyio.CapacityLimiter = field(init=False)
     tallies: Tallies = field(init=False)
+    held_tokens: HeldTokens = field(init=False)
     authenticator: Authenticator = field(init=False)
 
 
@@ -94,6 +102,10 @@ class Call(Generic[Q, B]):
     def link(self, path: str) -> str:
         """A path of ours as this client reaches it, prefix included."""
         return f"{self.request.scope.get('root_path', '')}{path}"
+
+    async def caller_now(self) -> Caller:
+        """Who asks, as things stand by now: for replies that go on for long."""
+        return await self.gateway.authenticator.caller(self.request)
 
     async def within(self, ask: Callable[[Session], T]) -> T:
         """`ask` in a transaction, in a thread."""
@@ -234,6 +246,8 @@ def _query_values(model: type[BaseModel], params: QueryParams) -> dict[str, Any]
 
 async def _body(gateway: Gateway, request: Request, model: type[Model]) -> Model:
     raw = await read_body(request, gateway.settings.api_max_body_bytes)
+    if not raw and getattr(model, "may_be_empty", False):
+        raw = b"{}"
     if not raw:
         raise Unprocessable([_fault("missing", ("body",), "Field required", None)])
     try:

@@ -26,6 +26,7 @@ from services.api import (
     specifications,
     status,
     streams,
+    tokens,
     ui,
 )
 from services.api.addresses import Addresses
@@ -39,7 +40,7 @@ def application(gateway: Gateway) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         feed = asyncio.create_task(gateway.feed.run(), name="feed")
-        async with gateway.tallies.running(), audit.keeping(gateway):
+        async with gateway.tallies.running(), gateway.held_tokens.running(), audit.keeping(gateway):
             yield
         gateway.feed.close()
         feed.cancel()
@@ -70,6 +71,7 @@ SUBJECTS = (
     artifacts,
     downloads,
     streams,
+    tokens,
     ui,
     audit,
 )

@@ -25,6 +25,7 @@ class Settings:
     anonymous_bindings: dict[str, Any]
     authenticated_bindings: dict[str, Any]
     service_tokens: dict[str, Any]
+    trusted_proxies: tuple[str, ...] = ()
 
 
 def defaults(settings: Settings) -> Defaults:

@@ -21,14 +21,17 @@ from condarium.database import Database, roles
 from condarium.database.images import Manifest
 from condarium.domain.access import Action
 from condarium.domain.image_index import OCI_INDEX
+from condarium.domain.token import TokenKey
 from condarium.errors import CondariumError
 from condarium.http import operating
 from condarium.http.authenticator import Authenticator
 from condarium.http.caller import Caller
 from condarium.http.faults import Surprises
 from condarium.http.feed import Feed
+from condarium.http.held_tokens import HeldTokens
 from condarium.http.json_reply import JsonReply
 from condarium.http.operating import Check
+from condarium.http.proxies import Network, Proxies, networks
 from condarium.http.requests import AccessLog
 from condarium.http.tallies import Tallies
 from condarium.storage import Storage
@@ -61,7 +64,11 @@ class Registry:
         limiter = anyio.CapacityLimiter(settings.database_pool_size)
         seconds, poll = settings.registry_wait_seconds, settings.poll_seconds
         object.__setattr__(self, "limiter", limiter)
-        authenticator = Authenticator(defaults(settings), self.database, limiter=limiter)
+        standing = defaults(settings)
+        held = HeldTokens(TokenKey(settings.secret), standing, self.database)
+        authenticator = Authenticator(standing, self.database, limiter=limiter, recognisers=[held.recognise])
+        object.__setattr__(self, "held_tokens", held)
+        object.__setattr__(self, "proxies", networks(settings.trusted_proxies))
         object.__setattr__(self, "tokens", Tokens(authenticator, settings.secret))
         self.feed.when(roles.CHANNEL, authenticator.forget)
         object.__setattr__(self, "tallies", Tallies(self.database))
@@ -69,6 +76,8 @@ class Registry:
 
     tokens: Tokens = field(init=False)
     tallies: Tallies = field(init=False)
+    held_tokens: HeldTokens = field(init=False)
+    proxies: tuple[Network, ...] = field(init=False)
     waiting: Waiting = field(init=False)
     limiter: anyio.CapacityLimiter = field(init=False)
 
@@ -113,7 +122,7 @@ class Registry:
     async def ping(self, request: Request) -> Response:
         """Asks for a token, because docker clients never send credentials to a registry that did not."""
         caller = await self.caller(request)
-        welcome = caller.principal.is_authenticated or caller.may(Action.PULL_IMAGE, self.settings.default_namespace)
+        welcome = caller.may(Action.PULL_IMAGE, self.settings.default_namespace) or caller.principal.is_authenticated
         if "authorization" not in request.headers or not welcome:
             raise Unauthorized("get a token first", self.tokens.challenge(request))
         return JsonReply({}, headers=VERSION_HEADER)
@@ -213,10 +222,10 @@ def _limit(text: str | None) -> int | None:
 
 
 @contextlib.asynccontextmanager
-async def _running(feed: Feed, tallies: Tallies) -> AsyncIterator[None]:
-    task = asyncio.create_task(feed.run())
+async def _running(registry: Registry) -> AsyncIterator[None]:
+    task = asyncio.create_task(registry.feed.run())
     try:
-        async with tallies.running():
+        async with registry.tallies.running(), registry.held_tokens.running():
             yield
     finally:
         task.cancel()
@@ -225,7 +234,7 @@ async def _running(feed: Feed, tallies: Tallies) -> AsyncIterator[None]:
 
 
 def make_app(registry: Registry) -> Starlette:
-    """The application; its lifespan runs the feed, and writes the tallies."""
+    """The application; its lifespan runs the feed, and writes the tallies and last uses."""
     routes = [
         *operating.routes(registry.checks),
         Route("/v2/", registry.ping),
@@ -238,9 +247,13 @@ def make_app(registry: Registry) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(AccessLog), Middleware(Surprises, render=replies.render)],
+        middleware=[
+            Middleware(Proxies, trusted=registry.proxies),
+            Middleware(AccessLog),
+            Middleware(Surprises, render=replies.render),
+        ],
         exception_handlers={CondariumError: replies.on_condarium_error, HTTPException: replies.on_http_exception},
-        lifespan=lambda _: _running(registry.feed, registry.tallies),
+        lifespan=lambda _: _running(registry),
     )
     # the protocol has no two spellings of an address
     app.router.redirect_slashes = False

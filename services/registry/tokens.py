@@ -68,9 +68,8 @@ class Tokens:
 
     def challenge(self, request: Request, scope: str | None = None) -> str:
         """The WWW-Authenticate header; the address is the one that the client itself used."""
-        scheme = request.headers.get("x-forwarded-proto", request.url.scheme).split(",")[0].strip()
         wanted = f',scope="{scope}"' if scope else ""
-        return f'Bearer realm="{scheme}://{request.url.netloc}/v2/token",service="{SERVICE}"{wanted}'
+        return f'Bearer realm="{request.url.scheme}://{request.url.netloc}/v2/token",service="{SERVICE}"{wanted}'
 
     def _read(self, shown: str) -> list[str | None]:
         """The credential in a token of ours, as the only item; nothing for what is none, or has ended."""

@@ -40,6 +40,8 @@ SAMPLES = {
     "namespace": "default",
     "environment_name": "first",
     "build_id": "1",
+    "token_id": "1",
+    "path": "x",
     "artifact_type": "LOCKFILE",
     "key": "logs/first.log",
     "name": "default/first",

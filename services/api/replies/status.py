@@ -1,8 +1,10 @@
 """Of the installation and the caller: version, permissions, usage, what operators ask."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from services.api.replies.envelopes import Moment, Shown
+from pydantic import Field
+
+from services.api.replies.envelopes import Shown
 
 
 class OwnVersion(Shown):
@@ -23,7 +25,8 @@ class Permission(Shown):
     primary_namespace: str
     entity_permissions: dict[str, list[str]]
     entity_roles: dict[str, list[str]]
-    expiration: Moment | None
+    #: the one time that conda-store sends with its `Z`
+    expiration: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$")] | None
 
 
 class Usage(Shown):

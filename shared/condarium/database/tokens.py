@@ -94,8 +94,13 @@ def load(session: Session, token_id: int) -> Token:
     return found
 
 
-def page(session: Session, *, owner: str | None, kind: str, paging: Paging) -> Page[Any]:
-    """Tokens that are good or ended in the last days, newest first; `owner` None is everybody's, empty `kind` any."""
+def page(
+    session: Session, *, owner: str | None, kind: str = "", made_with: int | None = None, paging: Paging
+) -> Page[Any]:
+    """Tokens that are good or ended in the last days, newest first.
+
+    `owner` None is everybody's, empty `kind` any; `made_with` leaves that token and what was made with it.
+    """
     query = select(
         Token.id,
         Token.name,
@@ -113,6 +118,8 @@ def page(session: Session, *, owner: str | None, kind: str, paging: Paging) -> P
         query = query.where(Token.owner == owner)
     if kind:
         query = query.where(Token.kind == kind)
+    if made_with is not None:
+        query = query.where(or_(Token.id == made_with, Token.parent_id == made_with))
     newest_first = paging if paging.sort else replace(paging, descending=True)
     order = {"id": Token.id, "name": Token.name, "expires_on": Token.expires_on, "last_used_on": Token.last_used_on}
     return read(session, query, paging=newest_first, order=order, default=("id",), last=Token.id)

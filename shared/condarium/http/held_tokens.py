@@ -1,7 +1,8 @@
 """The tokens that Condarium has handed out: whose they are, what they are worth now, when they were last used."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +22,7 @@ logger = log.get(__name__)
 
 
 class HeldTokens:
-    """A recogniser for `http.authenticator`, and a task that writes last uses.
+    """A recogniser for `http.authenticator`, and a block in which last uses are written.
 
     What a token is worth is decided at each look: its own bindings, as far as they are within what its owner has now.
     A binding that is only partly within that is worth nothing.
@@ -71,23 +72,33 @@ class HeldTokens:
             inherits=row.inherits,
         )
 
-    async def run(self) -> None:
-        """Writes last uses until cancelled. Losing some of them harms nobody."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Writes last uses while the block runs. Losing some of them harms nobody."""
+        task = asyncio.create_task(self._run(), name="last-uses")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            if not self._used:
-                continue
-            used, self._used = self._used, set()
             try:
-                await run_in_threadpool(self._write, used)
+                await run_in_threadpool(self.write)
             except CondariumError as error:
                 logger.warning("the last use of tokens is not written", reason=str(error))
             except Exception:  # the next ones are worth another try
                 logger.exception("the last use of tokens is not written")
 
-    def _write(self, used: set[int]) -> None:
-        with self._database.transaction() as session:
-            tokens.used(session, used)
+    def write(self) -> None:
+        """Writes the uses since the last call."""
+        used, self._used = self._used, set()
+        if used:
+            with self._database.transaction() as session:
+                tokens.used(session, used)
 
 
 def _within(asked: Iterable[Binding], held: Iterable[Binding]) -> tuple[Binding, ...]:
