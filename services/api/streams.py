@@ -4,6 +4,7 @@ import asyncio
 import codecs
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -63,7 +64,7 @@ def _events(
         raise Unavailable("events cannot be followed before the database has answered; try again in a moment")
     after = last_event_id(call)
     wanted = EventFilter(
-        visible=call.caller.visible(),
+        visible=call.caller.visible(Action.READ_EVENTS),
         namespace=call.query.namespace,
         environment=call.query.environment,
         build=build,
@@ -99,10 +100,24 @@ def last_event_id(call: Call[EventsQuery, Any]) -> int | None:
 async def event_source(
     call: Call[EventsQuery, Any], wanted: EventFilter, after: int | None
 ) -> AsyncGenerator[bytes, None]:
-    """`after` None is from now on. Each event is authorised by itself."""
+    """`after` None is from now on. Each event is authorised by itself, by what the caller may do when it is sent.
+
+    Ends when the credential does.
+    """
+    caller = call.caller
 
     def accepts(event: Stored) -> bool:
-        return wanted.fits(event) and call.caller.may(Action.READ_EVENTS, event.namespace, event.environment)
+        return wanted.fits(event) and caller.may(Action.READ_EVENTS, event.namespace, event.environment)
+
+    async def still() -> bool:
+        nonlocal caller, wanted
+        try:
+            caller = await call.caller_now()
+        except Unavailable:
+            # Without the database there are no events either.
+            return True
+        wanted = replace(wanted, visible=caller.visible(Action.READ_EVENTS))
+        return caller.name == call.caller.name
 
     async def missed(position: int) -> list[Stored]:
         return await call.within(lambda session: listing_events.after(session, position, wanted, limit=BATCH))
@@ -116,6 +131,8 @@ async def event_source(
         for chunk in shown(found):
             yield chunk
         last = found[-1].seq
+        if not await still():
+            return
     with call.gateway.feed.events(accepts) as news:
         while last is not None and (found := await missed(last)):
             for chunk in shown(found):
@@ -126,9 +143,11 @@ async def event_source(
         with suppress(StreamEnded):
             while True:
                 event = await news.next(KEEP_ALIVE_SECONDS)
+                if not await still():
+                    return
                 if event is None:
                     yield KEEP_ALIVE
-                elif last is None or event.seq > last:
+                elif (last is None or event.seq > last) and accepts(event):
                     yield message(event.routing_key, event.body, identity=event.seq)
 
 
@@ -150,6 +169,9 @@ async def log_source(call: Call[EventsQuery, Any], build_id: int, after: int) ->
         while not feed.closed:
             woken.clear()
             news = await unseen()
+            # The credential may have ended since, or the role.
+            if not (await call.caller_now()).may(Action.READ_BUILD, news.row.namespace, news.row.environment):
+                return
             for chunk in news.chunks:
                 yield message("log", {"attempt": chunk.attempt, "text": chunk.text}, identity=chunk.id)
                 after = chunk.id

@@ -1,14 +1,18 @@
 """Every route of the registry asks; what is denied looks like what is missing; docker's token dance works."""
 
+import asyncio
 import re
 import time
+from typing import Any
 
 import httpx
 import pytest
 
-from condarium.domain.access import ADMIN, ANONYMOUS
-from condarium.http.caller import Authenticator
+from condarium.database import Database
+from condarium.domain.defaults import Defaults
+from condarium.http.authenticator import Authenticator
 from services.registry.tokens import LIFETIME_SECONDS, Tokens
+from tests.fixtures.gateway import token_of
 from tests.fixtures.registry import TOKEN, RunningRegistry
 from tests.fixtures.served import make_lock
 
@@ -96,19 +100,55 @@ def test_malformed_credentials_are_anonymous(secret: RunningRegistry, header: st
     assert reply.status_code == 401
 
 
-def test_a_token_ends_and_belongs_to_its_secrets() -> None:
+def test_a_token_ends_and_is_worth_what_its_credential_is_worth_now(database_url: str) -> None:
     from starlette.requests import Request
 
-    def caller(tokens: Tokens, shown: str) -> str:
-        scope = {"type": "http", "headers": [(b"authorization", f"Bearer {shown}".encode())]}
-        return tokens.caller(Request(scope)).name
+    database = Database(database_url)
 
-    tokens = Tokens(Authenticator("a"), "s")
-    assert caller(tokens, tokens.issue(ADMIN)) == "admin"
-    assert caller(tokens, tokens.issue(ANONYMOUS)) == "anonymous"
-    assert caller(tokens, tokens.issue(ADMIN, now=time.time() - LIFETIME_SECONDS - 1)) == "anonymous"
-    for other in (Tokens(Authenticator("b"), "s"), Tokens(Authenticator("a"), "t")):
-        assert caller(tokens, other.issue(ADMIN)) == "anonymous"
-    name, until, signature = tokens.issue(ANONYMOUS).split(".")
-    assert caller(tokens, f"admin.{until}.{signature}") == "anonymous"
-    assert caller(tokens, f"{name}.{until}9.{signature}") == "anonymous"
+    def tokens(admin_token: str = "the admin", secret: str = "s", **more: Any) -> Tokens:
+        defaults = Defaults(admin_token, service_tokens=more)
+        return Tokens(Authenticator(defaults, database), secret)
+
+    def caller(read_by: Tokens, shown: str) -> str:
+        scope = {"type": "http", "headers": [(b"authorization", f"Bearer {shown}".encode())]}
+        return asyncio.run(read_by.caller(Request(scope))).name
+
+    people = {"robot-token": {"name": "robot"}}
+    first = tokens(**people)
+    assert caller(first, first.issue("the admin")) == "admin"
+    assert caller(first, first.issue("robot-token")) == "service:robot"
+    assert caller(first, first.issue(None)) == "anonymous"
+    assert caller(first, first.issue("the admin", now=time.time() - LIFETIME_SECONDS - 1)) == "anonymous"
+    # Revoked, and sealed by others.
+    assert caller(tokens(), first.issue("robot-token")) == "anonymous"
+    assert caller(tokens("another"), first.issue("the admin")) == "anonymous"
+    assert caller(first, tokens(secret="t").issue("the admin")) == "anonymous"
+    shown = first.issue("the admin")
+    assert "admin" not in shown
+    for place in (0, 15, 30, len(shown) - 3):
+        forged = shown[:place] + ("A" if shown[place] != "A" else "B") + shown[place + 1 :]
+        assert caller(first, forged) == "anonymous"
+    database.close()
+
+
+def test_who_logs_in_without_a_role_on_the_open_namespace_may_log_in(registry: RunningRegistry) -> None:
+    assert registry.http.get("/v2/", headers=token_of("stranger")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("viewer", 200), ("editor", 200), ("owner", 200), ("stranger", 404), ("none", 404)]
+)
+def test_a_role_on_the_namespace_lets_pull(registry: RunningRegistry, name: str, found: int) -> None:
+    made = registry.submit("env", namespace="team")
+    registry.solve(made.build_id, make_lock("a"))
+    registry.complete(made.build_id)
+    registry.make_image(made.build_id)
+    token = registry.http.get("/v2/token", headers=token_of(name)).json()["token"]
+    for headers in (token_of(name), {"Authorization": f"Bearer {token}"}):
+        reply = registry.http.get("/v2/team/env/manifests/latest", headers=headers)
+        assert reply.status_code == found
+        blobs = [layer["digest"] for layer in reply.json().get("layers", [])]
+        assert all(
+            registry.http.get(f"/v2/team/env/blobs/{each}", headers=headers).status_code == 200 for each in blobs
+        )
+        assert registry.http.get("/v2/team/env/tags/list", headers=headers).status_code == found

@@ -43,6 +43,7 @@ class Authenticator:
         self._limiter = limiter
         self._recognisers = tuple(recognisers)
         self._known: dict[bytes, tuple[float, Principal]] = {}
+        self._changes = 0
 
     async def caller(self, connection: HTTPConnection) -> Caller:
         """Who asks. Raises Unavailable when the database is needed and away."""
@@ -66,22 +67,26 @@ class Authenticator:
 
     def recognise(self, session: Session, token: str) -> Principal | None:
         """As `principal`, for whoever has a transaction; always asks the database."""
-        asked = time.monotonic()
+        asked, changes = time.monotonic(), self._changes
         found = self.defaults.recognise(token)
         for recognise in self._recognisers:
             if found is None:
                 found = recognise(session, token)
         if found is None or _expired(found):
             return None
-        mapped = roles.bindings_of(session, found.primary_namespace or self.defaults.default_namespace)
+        primary = found.primary_namespace or self.defaults.default_namespace
+        mapped = roles.bindings_of(session, primary) if found.inherits else ()
         found = self.defaults.standing(found, mapped)
         if len(self._known) >= _MOST_REMEMBERED:
             self.forget()
-        self._known[_digest(token)] = asked, found
+        elif changes == self._changes:
+            # What was read before a change must not outlive it.
+            self._known[_digest(token)] = asked, found
         return found
 
     def forget(self) -> None:
         """Whatever is known may have changed."""
+        self._changes += 1
         self._known = {}
 
     def _remembered(self, token: str) -> Principal | None:
