@@ -8,8 +8,12 @@ Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (
 
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
 `declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
-`bodies` are the models of queries and bodies, `wire` is rows as JSON, `addresses` is the prefix and the slashes. The
-routes of one subject each: `health` (what operators ask), `status`, `namespaces`,
-`namespace_roles`, `environments`, `specifications`, `builds`,
-`artifacts`, `audit` (its list and export; `auditing` writes it), `downloads` (what /storage serves), `streams` (SSE), `tokens`, `pages` (HTML), `ui` (the conda-store web UI).
+`openapi/` is the description made of them and its page, `bodies` are the models of queries and bodies, `wire` is rows
+as JSON, `addresses` is the prefix and the slashes. The routes of one subject each, one line for each subject:
+- `health`: what operators ask; `pages`: HTML; `ui`: the conda-store web UI
+- `status`: version and permissions
+- `namespaces`, `namespace_roles`, `tokens`
+- `environments`, `specifications`, `builds`
+- `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
+- `audit` (its list and export; `auditing` writes it)
 """

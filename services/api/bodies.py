@@ -28,7 +28,7 @@ def _empty_is_none(value: Any) -> Any:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 #: `?key=` is the same as no key
-Number = Annotated[int | None, BeforeValidator(_empty_is_none), Field(ge=0, le=MAX_NUMBER)]
+Number = Annotated[Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None, BeforeValidator(_empty_is_none)]
 StatusWord = Annotated[Status | None, BeforeValidator(_empty_is_none)]
 
 

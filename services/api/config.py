@@ -30,7 +30,7 @@ class Settings:
     api_url_prefix: str
     api_max_body_bytes: int
     audit_retention_days: float
-    ui: Path | None
+    ui: Path | None = None
 
 
 @dataclass(frozen=True)

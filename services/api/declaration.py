@@ -5,7 +5,7 @@ and tests hold every reply against them.
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -120,6 +120,8 @@ class Declaration:
     body: type[BaseModel] | None = None
     #: of the body; a form has its own
     body_media_type: str = JSON
+    #: headers that the request may have: what they say
+    takes: Mapping[str, str] = field(default_factory=dict)
     deprecated: bool = False
 
     def reply(self, status: int) -> tuple[Reply, ...]:
@@ -142,6 +144,7 @@ def declared(
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
     body_media_type: str = JSON,
+    takes: Mapping[str, str] | None = None,
     deprecated: bool = False,
     says: Any = None,
 ) -> Route:
@@ -171,6 +174,7 @@ def declared(
         query=query,
         body=body,
         body_media_type=body_media_type,
+        takes=takes or {},
         deprecated=deprecated,
     )
     return made
@@ -179,7 +183,7 @@ def declared(
 def _words(function: Any) -> tuple[str, str]:
     """The first line of the docstring, and the rest of it without what is said to callers in Python."""
     first, _, rest = (inspect.getdoc(function) or "").partition("\n")
-    return first.strip(), rest.partition("Raises ")[0].strip()
+    return first.strip().removesuffix("."), rest.partition("Raises ")[0].strip()
 
 
 def _tag(path: str) -> str:

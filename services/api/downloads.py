@@ -55,6 +55,7 @@ def routes(gateway: Gateway) -> list[Route]:
                 Reply(416, "The range begins behind the end", media_type=""),
             ),
             errors=(400, 403),
+            takes={"Range": "`bytes=START-END`", "If-Range": "an `ETag`", "If-None-Match": "`ETag`s"},
         )
     ]
 

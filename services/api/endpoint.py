@@ -200,6 +200,7 @@ def slow(
     body: type[Model] | None = None,
     returns: Any = (),
     errors: tuple[int, ...] = (),
+    takes: Mapping[str, str] | None = None,
     tag: str = "",
     summary: str = "",
 ) -> Route:
@@ -214,6 +215,7 @@ def slow(
         Route(path, endpoint, methods=[method], name=getattr(function, "__name__", "slow")),
         *(returns if isinstance(returns, tuple) else (returns,)),
         errors=errors,
+        takes=takes,
         tag=tag,
         summary=summary,
         query=query,

@@ -22,6 +22,7 @@ from services.api import (
     health,
     namespace_roles,
     namespaces,
+    openapi,
     pages,
     specifications,
     status,
@@ -36,6 +37,7 @@ from services.api.endpoint import Gateway
 def application(gateway: Gateway) -> Starlette:
     """The ASGI application; its lifespan runs the feed of events."""
     routes = [route for subject in SUBJECTS for route in subject.routes(gateway)]
+    routes += openapi.routes(gateway, tuple(routes))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

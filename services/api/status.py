@@ -21,7 +21,7 @@ CONTRACT = "2025.2.2"
 def routes(gateway: Gateway) -> list[Route]:
     return [
         quick(gateway, "/api/v1/", show_version, returns=replies.Version),
-        quick(gateway, "/api/v1/permission/", show_permission, returns=replies.Permission),
+        quick(gateway, "/api/v1/permission/", show_permission, returns=replies.Permission, tag="status"),
         quick(gateway, "/api/v1/usage/", show_usage, returns=dict[str, replies.Usage]),
     ]
 

@@ -32,7 +32,8 @@ BATCH = 500
 
 def routes(gateway: Gateway) -> list[Route]:
     def stream(path: str, function: Slow) -> Route:
-        return slow(gateway, path, function, query=EventsQuery, returns=EVENT_STREAM, errors=(400, 403))
+        taken = {"Last-Event-ID": "the `id` of the last event that was seen; it wins over `after`"}
+        return slow(gateway, path, function, query=EventsQuery, returns=EVENT_STREAM, errors=(400, 403), takes=taken)
 
     return [
         stream("/api/v1/events/", follow_events),

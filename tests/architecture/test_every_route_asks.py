@@ -34,6 +34,9 @@ PUBLIC = {
     "/ui/{path:path}": "the same page",
     "/static/conda-store-ui/{file}": "two files of a public package",
     "/favicon.ico": "a picture",
+    "/openapi.json": "the description of the contract, the same in every installation",
+    "/docs": "the same for people",
+    "/redoc": "sends to /docs",
     "/v2/token": "gives back, as a token, what the credentials of the request are worth, and no more",
 }
 SAMPLES = {
@@ -46,6 +49,7 @@ SAMPLES = {
     "key": "logs/first.log",
     "name": "default/first",
     "reference": "latest",
+    "file": "main.js",
     "digest": f"sha256:{'0' * 64}",
 }
 BODIES = {
