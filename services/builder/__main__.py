@@ -9,7 +9,7 @@ import socket
 import sys
 
 from condarium import config, log, metrics
-from condarium.database import Database, builds, check_schema, stores
+from condarium.database import Database, builds, check_schema, solves, stores
 from condarium.errors import CondariumError
 from condarium.messaging import broker
 from condarium.messaging.health import Health
@@ -21,6 +21,7 @@ from services.builder.handlers import Work
 from services.builder.housekeeping import Housekeeping
 from services.builder.service import make_service
 from services.builder.slots import Slots
+from services.builder.solving import SolveSlots
 from services.builder.store import Store, open_store
 
 
@@ -62,14 +63,17 @@ def main() -> int:
         return 2
     work = Work(database, settings, store, owner=f"{socket.gethostname()}:{os.getpid()}")
     slots = Slots(work, lambda: start_child(settings))
+    solve_slots = SolveSlots(work, lambda: start_child(settings))
     relay, housekeeping = Relay(database, settings.amqp_url), Housekeeping(work, environment(os.environ))
 
     def start() -> None:
         relay.start()
         housekeeping.start()
         slots.start()
+        solve_slots.start()
 
     def stop() -> None:
+        solve_slots.stop()
         slots.stop()
         housekeeping.stop()
         relay.stop()
@@ -79,7 +83,12 @@ def main() -> int:
         with database.transaction() as session:
             return builds.queue_depth(session)
 
+    def waiting_solves() -> float:
+        with database.transaction() as session:
+            return solves.depth(session)
+
     metrics.ask(metrics.DEPTH.labels("builds-queued"), depth)
+    metrics.ask(metrics.DEPTH.labels("solves"), waiting_solves)
     checks = {"database": database.ping, "broker": lambda: broker.ping(settings.amqp_url)}
     return run_service(
         make_service(database, store, slots),

@@ -35,6 +35,7 @@ class Settings:
     retry_base_seconds: float
     retry_cap_seconds: float
     builder_slots: int
+    builder_solve_slots: int
     builder_time_limit_seconds: float
     builder_solve_limit_seconds: float
     builder_drain_seconds: float

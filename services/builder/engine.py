@@ -5,10 +5,11 @@ Speaks JSON lines on stdout:
 
     {"event": "ready"}
     {"event": "log", "text"}
-    {"event": "phase", "name": "solve" | "pypi" | "fetch" | "link", "state": "started" | "finished", "seconds"}
+    {"event": "phase", "name", "state": "started" | "finished", "seconds"}   solve or lockfile, pypi, fetch, link
     {"event": "progress", "done", "total", "bytes", "bytes_total"}       packages fetched
     {"event": "solved", "locks": {platform: lock}}                       before anything is linked
     {"event": "linked", "lock_hash", "prefix", "size", "reused"}         the end; null where no platform is ours
+    {"event": "answered", "repodata", "unchanged"}                       the end of a job that only solves
     {"event": "failed", "kind": "input" | "world" | "internal", "reason", "message", "retry_after"}   the end
 """
 
@@ -23,6 +24,7 @@ import resource  # noqa: E402
 import shutil  # noqa: E402
 import sys  # noqa: E402
 import traceback  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 
 from condarium.conda.channels import ChannelSettings  # noqa: E402
 from condarium.conda.disk import exclusive  # noqa: E402
@@ -47,13 +49,23 @@ def main(parent: Parent) -> None:
         with exclusive(job.staging / STAGING_LOCK):
             os.environ["TMPDIR"] = str(job.staging)
             try:
-                linked = asyncio.run(Engine(job, settings, report).build())
+                tell = asyncio.run(_work(job, settings, report))
             finally:
                 shutil.rmtree(job.staging, ignore_errors=True)
     except Exception as error:
         report.failed(*_judge(error, settings.secrets()))
         return
-    report.linked(linked)
+    tell()
+
+
+async def _work(job: Job, settings: ChannelSettings, report: Report) -> Callable[[], None]:
+    """Does the job; returns what is said of it at the end, once its traces are gone."""
+    engine = Engine(job, settings, report)
+    if job.only_solve:
+        answer = await engine.answer()
+        return lambda: report.answered(answer)
+    outcome = await engine.build()
+    return lambda: report.linked(outcome)
 
 
 def _limit(job: Job) -> None:

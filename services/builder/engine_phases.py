@@ -8,11 +8,14 @@ from condarium.conda import package_cache, pypi, virtual
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.disk import PACKAGES, REPODATA, WHEELS
 from condarium.conda.link import Linked, Place, link
-from condarium.conda.solve import Solution, Wish, solve_platform
+from condarium.conda.repodata_state import state_of
+from condarium.conda.solve import Solution, Wish, channels_of, solve_platform
 from condarium.conda.uv import Uv
+from condarium.domain.canonical import canonical_hash
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.errors import InputFault
-from services.builder.engine_report import Outcome, Report
+from services.builder.engine_lockfile import read_locks
+from services.builder.engine_report import Answer, Outcome, Report
 from services.builder.job import Job
 
 
@@ -30,6 +33,8 @@ class Engine:
         fetching: asyncio.Task[None] | None = None
         if self.job.locks is not None:
             locks = {platform: Lock.from_json(lock) for platform, lock in self.job.locks.items()}
+        elif self.job.lockfile is not None:
+            locks = await self._read_lockfile()
         else:
             with self.report.phase("solve"):
                 solutions = await self._solve()
@@ -44,6 +49,36 @@ class Engine:
             self.report.log(f"Nothing is linked: this store is for {self.job.store_platform}")
             return Outcome(None, None)
         return Outcome(lock, await self._link(lock, fetching))
+
+    async def answer(self) -> Answer:
+        """The locks alone, unless the channels are as they were at the answer before. Raises as `build`."""
+        if self.job.lockfile is not None:
+            self.report.solved(await self._read_lockfile())
+            return Answer(None, unchanged=False)
+        # Before the solve: what changes meanwhile is seen the next time.
+        repodata = await self._repodata()
+        if repodata is not None and repodata == self.job.repodata:
+            return Answer(repodata, unchanged=True)
+        with self.report.phase("solve"):
+            solutions = await self._solve()
+        self.report.solved(await self._lock(solutions))
+        return Answer(repodata, unchanged=False)
+
+    async def _repodata(self) -> str | None:
+        """What decides the answer besides the specification; None where that cannot be told."""
+        if self.job.pip:
+            return None  # an index of wheels does not say whether anything in it changed
+        wishes = [self._wish(platform) for platform in self.job.platforms]
+        channels = channels_of(wishes[0], self.settings)
+        state = await state_of(channels, (*self.job.platforms, "noarch"), self.settings)
+        if state is None:
+            return None
+        return canonical_hash([state, [[wish.platform, wish.channels, wish.virtual] for wish in wishes]])
+
+    async def _read_lockfile(self) -> dict[str, Lock]:
+        assert self.job.lockfile is not None
+        with self.report.phase("lockfile"):
+            return await read_locks(self.job, self.settings, self.report)
 
     async def _solve(self) -> dict[str, Solution]:
         wishes = [self._wish(platform) for platform in self.job.platforms]

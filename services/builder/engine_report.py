@@ -19,6 +19,13 @@ class Outcome(NamedTuple):
     linked: Linked | None
 
 
+class Answer(NamedTuple):
+    """The end of a good solve: what the channels looked like, and whether the answer of before stands."""
+
+    repodata: str | None
+    unchanged: bool
+
+
 class Report:
     """Messages by kind; every text is redacted here, wherever it came from."""
 
@@ -56,6 +63,9 @@ class Report:
             size=linked.bytes if linked else 0,
             reused=linked.reused if linked else False,
         )
+
+    def answered(self, answer: Answer) -> None:
+        self._send("answered", repodata=answer.repodata, unchanged=answer.unchanged)
 
     def failed(self, kind: str, reason: str, message: str, retry_after: float | None) -> None:
         fields: dict[str, Any] = {"kind": kind, "reason": reason, "retry_after": retry_after}

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,18 +18,20 @@ from sqlalchemy import select
 from condarium import log
 from condarium.conda.disk import exclusive
 from condarium.conda.room import make_room
-from condarium.database import Database
+from condarium.database import Database, solves
 from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.errors import CondariumError
 from condarium.work.parent import tied
 from services.builder import symlink
 from services.builder.handlers import Work
-from services.builder.job import STAGING_LOCK
+from services.builder.job import SOLVE_STAGING, STAGING_LOCK
 from services.builder.store import disk_percent
 
 RENDER_SECONDS = 30.0
 STAGING = re.compile(r"(\d+)-(\d+)")
+#: a solve has ended, or died, after this long
+SOLVE_SECONDS = 3600.0
 #: how far below the soft watermark eviction goes, in points of percent
 MARGIN = 2.0
 
@@ -65,6 +68,8 @@ class Housekeeping:
     def _tidy(self) -> None:
         work = self._work
         symlink.render_all(work.database, work.store.directory)
+        with work.database.transaction() as session:
+            solves.forget(session)
         orders = [f"--remove={path}" for path in dead_staging(work.database, work.store.directory)]
         percent, soft = disk_percent(work.store.directory), work.settings.builder_disk_soft_percent
         if percent >= soft:
@@ -78,14 +83,16 @@ class Housekeeping:
 
 
 def dead_staging(database: Database, store: Path) -> list[Path]:
-    """Staging directories of attempts that nobody works on."""
+    """Staging directories of attempts that nobody works on; of solves those that are old."""
+    old = time.time() - SOLVE_SECONDS
+    forgotten = [path for path in (store / ".staging").glob(f"{SOLVE_STAGING}*") if _changed(path) < old]
     found = {
         (int(match[1]), int(match[2])): path
         for path in (store / ".staging").glob("*-*")
         if (match := STAGING.fullmatch(path.name))
     }
     if not found:
-        return []
+        return sorted(forgotten)
     with database.transaction() as session:
         alive = session.execute(
             select(Build.id, Build.attempt).where(
@@ -94,7 +101,14 @@ def dead_staging(database: Database, store: Path) -> list[Path]:
         ).all()
     for row in alive:
         found.pop((row[0], row[1]), None)
-    return sorted(found.values())
+    return sorted([*found.values(), *forgotten])
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def main(arguments: list[str]) -> None:

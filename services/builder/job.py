@@ -5,7 +5,10 @@
  "store", "cache": directories, "store_platform": the only platform that is linked,
  "channels": {"alias", "mirrors", "labels", "credentials"}, "virtual_packages": {platform: ["__glibc=2.28", ...]},
  "pip_index_url", "link_scripts", "solve_seconds", "memory_bytes": 0 for no limit,
- "locks": {platform: lock} to link what was solved before, else null}
+ "locks": {platform: lock} to link what was solved before, else null,
+ "only_solve": true for an answer without a build, "repodata": what the channels looked like at the answer before}
+
+A `spec` with a "lockfile" (`condarium.domain.lockfile`) is not solved: its packages are looked up and linked.
 """
 
 import platform
@@ -16,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from services.builder.handlers import Task, Work
+    from services.builder.solving import SolveTask
 
 _OVERRIDE = "CONDA_OVERRIDE_"
 #: in a staging directory: a child holds it locked for as long as it lives, so that nobody tidies up around it
 STAGING_LOCK = ".lock"
+#: what the staging directories of solves begin with; ids of builds and of solves are numbers alike
+SOLVE_STAGING = "solve-"
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,8 @@ class Job:
     solve_seconds: float = 300.0
     memory_bytes: int = 0
     locks: Mapping[str, Mapping[str, Any]] | None = None
+    only_solve: bool = False
+    repodata: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Job":
@@ -57,7 +65,14 @@ class Job:
     @property
     def staging(self) -> Path:
         """Everything that the attempt writes besides the caches, until the prefix is moved."""
-        return Path(self.store) / ".staging" / f"{self.build_id}-{self.attempt}"
+        kind = SOLVE_STAGING if self.only_solve else ""
+        return Path(self.store) / ".staging" / f"{kind}{self.build_id}-{self.attempt}"
+
+    @property
+    def lockfile(self) -> Mapping[str, Any] | None:
+        """What stands in place of dependencies in a specification that was given as a lockfile."""
+        found = self.spec.get("lockfile")
+        return found if isinstance(found, Mapping) else None
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -91,31 +106,49 @@ class Job:
 
 
 def make_job(work: "Work", task: "Task") -> Job:
-    """The job of one attempt, out of the build's rows and the builder's settings."""
+    """The job of one attempt of a build, out of its rows and the builder's settings."""
+    identity: dict[str, Any] = {
+        "build_id": task.build_id,
+        "attempt": task.attempt,
+        "namespace": task.namespace,
+        "name": task.name,
+    }
+    return Job(**identity, spec=task.specification, **_settings(work, task.namespace))
+
+
+def make_solve_job(work: "Work", task: "SolveTask") -> Job:
+    """The job of a solve: what a build of that specification in that namespace would be given."""
+    identity: dict[str, Any] = {
+        "build_id": task.held.id,
+        "attempt": task.held.attempt,
+        "namespace": task.namespace,
+        "name": "solve",
+    }
+    settings = _settings(work, task.namespace)
+    return Job(**identity, spec=task.specification, **settings, only_solve=True, repodata=task.repodata)
+
+
+def _settings(work: "Work", namespace: str) -> dict[str, Any]:
+    """What all jobs of a namespace have in common."""
     settings = work.settings
-    return Job(
-        build_id=task.build_id,
-        attempt=task.attempt,
-        namespace=task.namespace,
-        name=task.name,
-        spec=task.specification,
-        store=str(work.store.directory),
-        cache=str(settings.package_cache),
-        store_platform=host_platform(),
-        default_platforms=tuple(settings.platforms),
-        default_channels=tuple(settings.default_channels),
-        channels={
+    return {
+        "store": str(work.store.directory),
+        "cache": str(settings.package_cache),
+        "store_platform": host_platform(),
+        "default_platforms": tuple(settings.platforms),
+        "default_channels": tuple(settings.default_channels),
+        "channels": {
             "alias": settings.channel_alias,
             "mirrors": {name: list(urls) for name, urls in settings.channel_mirrors.items()},
             "labels": dict(settings.channel_mirror_labels),
             "credentials": {prefix: dict(value) for prefix, value in settings.channel_credentials.items()},
         },
-        virtual_packages={name: tuple(texts) for name, texts in settings.virtual_packages.items()},
-        pip_index_url=settings.pip_index_url,
-        link_scripts=settings.link_scripts,
-        solve_seconds=settings.builder_solve_limit_seconds,
-        memory_bytes=settings.builder_memory_bytes,
-    )
+        "virtual_packages": {name: tuple(texts) for name, texts in settings.virtual_packages.items()},
+        "pip_index_url": settings.pip_index_url,
+        "link_scripts": settings.link_scripts,
+        "solve_seconds": settings.builder_solve_limit_seconds,
+        "memory_bytes": settings.builder_memory_bytes,
+    }
 
 
 def host_platform() -> str:

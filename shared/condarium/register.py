@@ -117,6 +117,19 @@ _LOGIN: list[tuple[str, Any, str | None, str]] = [
 _HTTP: list[tuple[str, Any, str | None, str]] = [
     ("API_PORT", ("integer", 0, 65535), "8080", "the gateway's port"),
     ("API_URL_PREFIX", "text", "/conda-store", "the path under which the REST contract is served besides /"),
+    (
+        "API_SOLVE_SECONDS",
+        ("number", 1, 3600),
+        "60",
+        "how long a request waits for a solve; then it is 503, and asking again goes on waiting for the same solve",
+    ),
+    (
+        "API_SOLVE_FRESH_SECONDS",
+        ("number", 0, 86400),
+        "60",
+        "how long the answer of a solve is given again without looking at the channels",
+    ),
+    ("API_SOLVES_PER_PRINCIPAL", ("integer", 1, 10000), "4", "solves that one principal may have under way"),
     ("API_MAX_BODY_BYTES", ("integer", 1024, 1 << 30), "2097152", "the largest request body"),
     ("UI", "path", None, "directory of the web UI as `python -m deploy.ui` writes it; unset, /ui/ says how to get it"),
     (
@@ -153,6 +166,12 @@ _CONDA: list[tuple[str, Any, str | None, str]] = [
     ("HTTP_PROXY", ("secret", "text"), None, "proxy for http:// channels and indexes"),
     ("HTTPS_PROXY", ("secret", "text"), None, "proxy for https:// channels and indexes"),
     ("NO_PROXY", "text", None, "hosts reached without a proxy, comma-separated"),
+    (
+        "SETTINGS",
+        "mapping",
+        "{}",
+        "JSON {key: value} of docs/settings.md, for what has no variable of its own; what is set over REST comes first",
+    ),
     ("CA_BUNDLE", "path", None, "PEM file of the certificate authorities to trust"),
     ("PLATFORMS", "words", "linux-64", "the platforms of a specification that names none"),
     ("VIRTUAL_PACKAGES", "lists", "{}", 'JSON {platform: ["__glibc=2.28", ...]}; never detected from a host'),
@@ -173,6 +192,12 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
     ("RETRY_BASE_SECONDS", ("number", 0.05, 3600), "10", "the wait after the first failed attempt; doubles each time"),
     ("RETRY_CAP_SECONDS", ("number", 1, 86400), "600", "the longest wait between two attempts"),
     ("BUILDER_SLOTS", ("integer", 1, 64), "2", "builds a builder runs at a time"),
+    (
+        "BUILDER_SOLVE_SLOTS",
+        ("integer", 0, 64),
+        "1",
+        "solves without a build that a builder runs at a time, beside its builds; 0 leaves them to other builders",
+    ),
     ("BUILDER_TIME_LIMIT_SECONDS", ("number", 1, 86400), "3600", "the longest that one attempt of a build may take"),
     ("BUILDER_SOLVE_LIMIT_SECONDS", ("number", 1, 3600), "300", "the longest that a solve may take"),
     (

@@ -21,7 +21,7 @@ def explicit(lock: Lock, *, mirrored: Mapping[str, str] | None = None) -> str:
         lines.append("# then, in the environment: pip install --no-deps --require-hashes -r requirements.txt")
         lines.extend(f"# pip: {line}" for line in _pins(lock))
     use = "conda create --name NAME --file THIS_FILE"
-    return header([lock], mirrored, use) + "".join(f"{line}\n" for line in lines)
+    return header([lock], mirrored, use, origin=True) + "".join(f"{line}\n" for line in lines)
 
 
 def requirements(lock: Lock, *, mirrored: Mapping[str, str] | None = None) -> str:

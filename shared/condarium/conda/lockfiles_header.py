@@ -4,14 +4,16 @@ import re
 from collections.abc import Mapping, Sequence
 
 from condarium.domain.lock import Lock, Record
+from condarium.domain.lockfile_origin import COMMENT, origins_of, write_origins
 
 _NAME = re.compile(r"[^\s<>=!~\[;,|]+")
 
 
-def header(locks: Sequence[Lock], mirrored: Mapping[str, str] | None, use: str) -> str:
+def header(locks: Sequence[Lock], mirrored: Mapping[str, str] | None, use: str, *, origin: bool = False) -> str:
     """Comment lines: which locks this is made of, how to use it, and which channels a mirror stood in for.
 
-    `mirrored`: canonical URL of a channel -> what its mirror is called.
+    `mirrored`: canonical URL of a channel -> what its mirror is called. `origin` adds what the format does not hold,
+    so that the file can be handed in again.
     """
     lines = [f"# {lock.platform}: lock {lock.hash}" for lock in locks]
     lines.append(f"# Use: {use}")
@@ -20,6 +22,8 @@ def header(locks: Sequence[Lock], mirrored: Mapping[str, str] | None, use: str) 
         if channel.rstrip("/") in channels:
             shown = " ".join(name.split())
             lines.append(f"# Note: {channel} was mirrored by {shown} here; its files may not be at that address.")
+    if origin:
+        lines.append(f"{COMMENT}{write_origins(origins_of(locks))}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -33,9 +33,8 @@ def rattler_lock(locks: Sequence[Lock], *, mirrored: Mapping[str, str] | None = 
         path = Path(directory, "pixi.lock")
         file.to_path(path)
         text = path.read_text()
-    return header(locks, mirrored, "save as pixi.lock beside a manifest, or give it to rattler") + _with_hashes(
-        text, locks
-    )
+    use = "save as pixi.lock beside a manifest, or give it to rattler"
+    return header(locks, mirrored, use, origin=True) + _with_hashes(text, locks)
 
 
 def _with_hashes(text: str, locks: Sequence[Lock]) -> str:

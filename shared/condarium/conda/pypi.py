@@ -68,6 +68,25 @@ async def resolve(wish: PipWish, uv: Uv, directory: Path) -> tuple[Wheel, ...]:
     return tuple(sorted((_wheel(entry, tags) for entry in packages), key=lambda wheel: wheel.name))
 
 
+def check_fit(platform: str, records: tuple[Record, ...], machine: Sequence[str], wheels: Sequence[Wheel]) -> None:
+    """Whether wheels that nobody resolved here can be installed beside the conda packages of a lock.
+
+    Raises InputFault("pip-unsolvable") for one that does not fit the platform or its Python, and without a Python.
+    """
+    if not wheels:
+        return
+    python = next((record.version for record in records if record.name == "python"), None)
+    if python is None:
+        raise InputFault(f"There are wheels for {platform}, but no Python.", reason="pip-unsolvable")
+    try:
+        tags = _Target.of(PipWish(platform, (), records, tuple(machine)), python).tags
+    except ValueError as error:
+        raise InputFault(f"The wheels cannot be installed: {error}.", reason="pip-unsolvable") from None
+    for wheel in wheels:
+        if wheel_tags.best_wheel({wheel.filename: wheel}, tags) is None:
+            raise InputFault(f"{wheel.filename} does not fit {platform} with Python {python}.", reason="pip-unsolvable")
+
+
 @dataclass(frozen=True)
 class _Target:
     """The platform in the words of wheels and of uv."""

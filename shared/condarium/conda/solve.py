@@ -11,6 +11,7 @@ from typing import Any
 
 from rattler import Channel, ChannelPriority, Gateway, MatchSpec, RepoDataRecord, SparseRepoData, solve
 from rattler.exceptions import SolverError
+from rattler.networking import Client
 from rattler.repo_data.multi_source import MultiSource
 
 from condarium.conda import matchspec, virtual
@@ -72,7 +73,7 @@ async def solve_platform(wish: Wish, settings: ChannelSettings, repodata_cache: 
     channels = _with_named_channels(wish.channels, specs, settings)
     bound = [_bind(spec, settings) for spec in specs]
     found = await _solve_somewhere(wish, channels, bound, settings, repodata_cache)
-    pairs = sorted(((_raw(record), record) for record in found), key=lambda pair: str(pair[0]["name"]))
+    pairs = sorted(((raw_of(record), record) for record in found), key=lambda pair: str(pair[0]["name"]))
     return Solution(
         wish=wish,
         channels=channels,
@@ -80,6 +81,11 @@ async def solve_platform(wish: Wish, settings: ChannelSettings, repodata_cache: 
         records=tuple(Record(raw) for raw, _ in pairs),
         rattler_records=tuple(record for _, record in pairs),
     )
+
+
+def channels_of(wish: Wish, settings: ChannelSettings) -> tuple[str, ...]:
+    """All channels that the solver will read. Raises InputFault."""
+    return _with_named_channels(wish.channels, [matchspec.parse(text) for text in wish.dependencies], settings)
 
 
 def _with_named_channels(
@@ -128,26 +134,12 @@ async def _solve_with(
     settings: ChannelSettings,
     repodata_cache: Path,
 ) -> list[RepoDataRecord]:
-    sources: list[Any] = []
-    mirrors: dict[str, list[str]] = {}
-    for channel in channels:
-        places = settings.locations(channel)
-        first = turn % len(places)
-        directory = directory_of(places[first])
-        if directory:
-            sources.append(_local_source(channel, directory, wish.platform, settings))
-            continue
-        sources.append(channel)
-        remote = [place for place in (*places[first:], *places[:first]) if not directory_of(place)]
-        if remote != [channel]:
-            mirrors[channel] = remote
-    locations = [place for channel in channels for place in settings.locations(channel)]
-    # A Gateway of its own for every solve: a longer-lived one would not see that a channel changed.
-    client = build_client(settings, locations, mirrors=mirrors, timeout_seconds=600)
+    sources, client = open_sources(turn, channels, wish.platform, settings)
     return await asyncio.wait_for(
         solve(
             sources=sources,
             specs=specs,
+            # One of its own for every solve: a longer-lived one would not see that a channel changed.
             gateway=Gateway(cache_dir=repodata_cache, client=client),
             platforms=[wish.platform, "noarch"],
             virtual_packages=virtual.to_rattler(wish.virtual),
@@ -158,6 +150,30 @@ async def _solve_with(
         # The solver's own limit covers the search only; reading channels may take a while the first time.
         timeout=wish.seconds + 600,
     )
+
+
+def open_sources(
+    turn: int, channels: Sequence[str], platform: str, settings: ChannelSettings
+) -> tuple[list[Any], Client]:
+    """What a Gateway asks, and the client it asks with; `turn` counts through the locations of mirrored channels.
+
+    Raises InputFault("no-such-channel") for a directory that is no channel.
+    """
+    sources: list[Any] = []
+    mirrors: dict[str, list[str]] = {}
+    for channel in channels:
+        places = settings.locations(channel)
+        first = turn % len(places)
+        directory = directory_of(places[first])
+        if directory:
+            sources.append(_local_source(channel, directory, platform, settings))
+            continue
+        sources.append(channel)
+        remote = [place for place in (*places[first:], *places[:first]) if not directory_of(place)]
+        if remote != [channel]:
+            mirrors[channel] = remote
+    locations = [place for channel in channels for place in settings.locations(channel)]
+    return sources, build_client(settings, locations, mirrors=mirrors, timeout_seconds=600)
 
 
 def _local_source(channel: str, directory: Path, platform: str, settings: ChannelSettings) -> MultiSource:
@@ -174,7 +190,7 @@ def _local_source(channel: str, directory: Path, platform: str, settings: Channe
     return MultiSource(channel, [SparseRepoData(Channel(channel), subdir, file) for subdir, file in present])
 
 
-def _raw(record: RepoDataRecord) -> dict[str, Any]:
+def raw_of(record: RepoDataRecord) -> dict[str, Any]:
     """The record as it goes into the lock and, by linking, into conda-meta."""
     record.indexed_timestamp = None
     raw: dict[str, Any] = json.loads(record.to_json())

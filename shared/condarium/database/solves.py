@@ -86,12 +86,8 @@ def ask(
     ).scalar_one_or_none()
     row = _locked(session, Solve.question == question.sha256)
     if made is None:
-        stale, unwanted = session.execute(
-            select(
-                or_(Solve.answered_on.is_(None), Solve.answered_on < _in(-fresh_seconds), Solve.reason == WORLD),
-                ~WANTED,
-            ).where(Solve.id == row.id)
-        ).one()
+        outdated = or_(Solve.answered_on.is_(None), Solve.answered_on < _in(-fresh_seconds), Solve.reason == WORLD)
+        stale, unwanted = session.execute(select(outdated, ~WANTED).where(Solve.id == row.id)).one()
         pending = row.state in PENDING
         if not pending and not stale:
             return _asked(row)
@@ -176,8 +172,8 @@ def _check_pending(session: Session, own: int, actor: str, most: int) -> None:
     count = session.execute(others).scalar_one()
     if count >= most:
         raise TooManyRequests(
-            f"{actor} has {count} solves under way, and at most {most} are allowed (CONDARIUM_API_SOLVES_PER_PRINCIPAL); "
-            "ask again when they are answered"
+            f"{actor} has {count} solves under way, and at most {most} are allowed at a time "
+            "(CONDARIUM_API_SOLVES_PER_PRINCIPAL); ask again when they are answered"
         )
 
 
