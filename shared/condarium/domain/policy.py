@@ -4,11 +4,12 @@ What comes out is what is hashed, stored and built; a later change of settings d
 spec is read is handed in.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from condarium.domain.credentials import redact
+from condarium.domain.lockfile import CONDA, PIP, Lockfile
 from condarium.domain.setting_keys import DEFAULT_ALIAS
 from condarium.domain.settings import Effective, channel_url
 from condarium.domain.specification import Specification
@@ -126,12 +127,15 @@ def _check_channels(specification: Specification, settings: Effective, read: Rea
                 f"the package {redact(wanted.url)} is not of an allowed channel; allowed here are {', '.join(allowed)} "
                 "(setting conda_allowed_channels)"
             )
-    refused = [name for name in dict.fromkeys(named) if channel_url(name, alias) not in urls]
+    _refuse_channels([name for name in dict.fromkeys(named) if channel_url(name, alias) not in urls], allowed)
+
+
+def _refuse_channels(refused: Sequence[str], allowed: Sequence[str]) -> None:
     if refused:
         what = "channel" if len(refused) == 1 else "channels"
         verb = "is" if len(refused) == 1 else "are"
         raise PolicyError(
-            f"the {what} {', '.join(refused)} {verb} not allowed; allowed here are {', '.join(allowed)} "
+            f"the {what} {', '.join(map(redact, refused))} {verb} not allowed; allowed here are {', '.join(allowed)} "
             "(setting conda_allowed_channels)"
         )
 
@@ -141,7 +145,7 @@ def _check_required(specification: Specification, settings: Effective, read: Rea
         there = {read(text).name for text in specification.dependencies}
         _require("conda_required_packages", settings, there, lambda text: read(text).name, "dependencies")
     if settings["pypi_required_packages"]:
-        names = {requirement_name(text) for text in specification.pip}
+        names: set[str | None] = {requirement_name(text) for text in specification.pip}
         _require("pypi_required_packages", settings, names, requirement_name, "pip section")
 
 
@@ -156,9 +160,36 @@ def _require(
 
 def _check_platforms(specification: Specification, settings: Effective) -> None:
     known = settings["conda_platforms"]
-    refused = [platform for platform in specification.platforms if known and platform not in known]
+    _refuse_platforms([platform for platform in specification.platforms if known and platform not in known], known)
+
+
+def _refuse_platforms(refused: Sequence[str], known: Sequence[str]) -> None:
     if refused:
         allowed = ", ".join(platform for platform in known if platform != "noarch")
         raise PolicyError(
             f"nothing is built for {', '.join(refused)} here; the platforms are {allowed} (setting conda_platforms)"
         )
+
+
+def check_lockfile(lockfile: Lockfile, settings: Effective, *, read: ReadMatchSpec) -> None:
+    """What of the settings holds for packages that are locked already: nothing is added to them.
+
+    Raises PolicyError, as `check`.
+    """
+    allowed, alias = settings["conda_allowed_channels"], settings["conda_channel_alias"]
+    urls = {channel_url(name, alias) for name in allowed}
+    refused = [channel for channel in lockfile.package_channels if allowed and channel_url(channel, alias) not in urls]
+    _refuse_channels(refused, allowed)
+    for key, manager, name in (
+        ("conda_required_packages", CONDA, lambda text: read(text).name),
+        ("pypi_required_packages", PIP, requirement_name),
+    ):
+        for platform in lockfile.platforms if settings[key] else ():
+            there: set[str | None] = {_normal(item.name, manager) for item in lockfile.of(platform, manager)}
+            _require(key, settings, there, name, f"lockfile for {platform}")
+    known = settings["conda_platforms"]
+    _refuse_platforms([platform for platform in lockfile.platforms if known and platform not in known], known)
+
+
+def _normal(name: str, manager: str) -> str:
+    return requirement_name(name) if manager == PIP else name.lower()

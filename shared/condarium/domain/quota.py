@@ -53,8 +53,8 @@ def check_submission(namespace: str, quota: Quota, usage: Usage) -> None:
         )
     if quota.bytes is not None and usage.bytes >= quota.bytes:
         raise QuotaExceeded(
-            f"the namespace {namespace} uses {_size(usage.bytes)}, and its quota is {_size(quota.bytes)}; delete builds "
-            "or environments that nobody needs, or ask an administrator for more (quota_bytes)"
+            f"the namespace {namespace} uses {_size(usage.bytes)}, and its quota is {_size(quota.bytes)}; delete "
+            "builds or environments that nobody needs, or ask an administrator for more (quota_bytes)"
         )
     check_start(namespace, quota, usage)
 

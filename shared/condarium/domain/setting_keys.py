@@ -111,18 +111,14 @@ KEYS: Mapping[str, Key] = {
     "conda_allowed_channels": Key(
         Kind.CHANNELS, Scope.ANY, [], "the only channels that a specification may name; empty: any"
     ),
-    "conda_default_packages": Key(
-        Kind.PACKAGES, Scope.ANY, [], "the dependencies of a specification that has none"
-    ),
+    "conda_default_packages": Key(Kind.PACKAGES, Scope.ANY, [], "the dependencies of a specification that has none"),
     "conda_required_packages": Key(
         Kind.PACKAGES, Scope.ANY, [], "the packages that a specification must name, whatever their version"
     ),
     "conda_included_packages": Key(
         Kind.PACKAGES, Scope.ANY, [], "what is added to the dependencies, unless the package is among them"
     ),
-    "pypi_default_packages": Key(
-        Kind.REQUIREMENTS, Scope.ANY, [], "the pip section of a specification that has none"
-    ),
+    "pypi_default_packages": Key(Kind.REQUIREMENTS, Scope.ANY, [], "the pip section of a specification that has none"),
     "pypi_required_packages": Key(
         Kind.REQUIREMENTS, Scope.ANY, [], "the packages that a pip section must name, whatever their version"
     ),

@@ -85,9 +85,7 @@ def check_changes(
 
 def _check_scope(name: str, scope: Scope, level: Level) -> None:
     if scope == Scope.GLOBAL and level > Level.GLOBAL:
-        raise InvalidInput(
-            f"Setting {name} is a global setting and cannot be set within a namespace or environment"
-        )
+        raise InvalidInput(f"Setting {name} is a global setting and cannot be set within a namespace or environment")
     if scope == Scope.NAMESPACE and level > Level.NAMESPACE:
         raise InvalidInput(f"Setting {name} is a setting of a namespace and cannot be set within an environment")
 

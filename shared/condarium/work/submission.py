@@ -1,6 +1,8 @@
 """The one way in: the gateway, the watcher and the registry submit specifications with the same function."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -13,6 +15,7 @@ from condarium.domain.build import Status
 from condarium.domain.naming import build_key, check_name
 from condarium.domain.specification import Specification
 from condarium.events import BuildQueued
+from condarium.work import policy
 
 
 @dataclass(frozen=True)
@@ -34,20 +37,27 @@ def submit(
     source: str,
     description: str | None = None,
     priority: int = 0,
+    deployment: Mapping[str, Any] = policy.UNKNOWN,
 ) -> Submitted:
     """Asks for a build: namespace, environment, specification, build and event in this one transaction.
 
-    The same specification twice makes two builds, as conda-store's clients expect. `source` is the service.
-    Raises InvalidInput when the namespace or the environment cannot be named so.
+    The same specification twice makes two builds, as conda-store's clients expect. `source` is the service,
+    `deployment` the settings of its deployment (`Deployment.values`). What is built is what the settings make of the
+    specification now; a later change of theirs does not reach it.
+
+    Raises InvalidInput when the namespace or the environment cannot be named so; PolicyError and QuotaExceeded.
     """
     check_name("environment", specification.name)
     space = namespaces.ensure(session, namespace, actor=actor)
+    settled = policy.settle(session, space, specification, deployment=deployment)
+    policy.admit(session, space, deployment=deployment)
+    specification = settled.specification
     environment = environments.ensure(session, space, specification.name, actor=actor)
     wanted = specification.description if description is None else description
     if wanted or environment.last_generation == 0:
         environment.description = wanted
     row = _specification(session, specification, actor=actor)
-    build = _build(session, environment, row, actor=actor, priority=priority)
+    build = _build(session, environment, row, actor=actor, priority=priority, settings=settled.engine)
     outbox.add(
         session,
         BuildQueued(
@@ -64,11 +74,22 @@ def submit(
     return Submitted(build.id, environment.id, build.generation, build.key)
 
 
-def submit_again(session: Session, build: Build, *, actor: str, source: str) -> Submitted:
-    """A new build of the specification of `build`, whose environment and specification are loaded."""
-    space = build.environment.namespace
+def submit_again(
+    session: Session, build: Build, *, actor: str, source: str, deployment: Mapping[str, Any] = policy.UNKNOWN
+) -> Submitted:
+    """A new build of the specification of `build`, whose environment and specification are loaded.
+
+    It is what was settled then, with the settings of then. Raises PolicyError when that is not allowed any more,
+    QuotaExceeded.
+    """
+    policy.check_again(session, build, deployment=deployment)
+    # It may have been deleted since the build was loaded, and must not be while this goes on.
+    space = namespaces.ensure(session, build.environment.namespace.name, actor=actor, reserved=True)
+    policy.admit(session, space, deployment=deployment)
     environment = environments.ensure(session, space, build.environment.name, actor=actor)
-    again = _build(session, environment, build.specification, actor=actor, priority=build.priority)
+    again = _build(
+        session, environment, build.specification, actor=actor, priority=build.priority, settings=build.settings
+    )
     again.environment, again.specification = environment, build.specification
     outbox.add(session, builds.event(session, again, BuildQueued, actor=actor), source=source)
     return Submitted(again.id, environment.id, again.generation, again.key)
@@ -89,7 +110,15 @@ def _specification(session: Session, specification: Specification, *, actor: str
     return session.execute(select(SpecificationRow).where(SpecificationRow.sha256 == specification.hash)).scalar_one()
 
 
-def _build(session: Session, environment: Environment, row: SpecificationRow, *, actor: str, priority: int) -> Build:
+def _build(
+    session: Session,
+    environment: Environment,
+    row: SpecificationRow,
+    *,
+    actor: str,
+    priority: int,
+    settings: Mapping[str, Any],
+) -> Build:
     environment.last_generation += 1
     # The key holds the row's own id and the second of its scheduling, so both are drawn first.
     drawn = session.execute(select(func.nextval("builds_id_seq"), func.clock_timestamp())).one()
@@ -103,6 +132,7 @@ def _build(session: Session, environment: Environment, row: SpecificationRow, *,
         status=Status.QUEUED.value,
         scheduled_on=drawn[1],
         priority=priority,
+        settings=dict(settings),
         created_by=actor,
     )
     session.add(build)
