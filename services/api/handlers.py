@@ -39,7 +39,7 @@ def submit(
 
     Raises InvalidInput for what is wrong with it, NotAuthorized.
     """
-    space = check_name("namespace", namespace or caller.default_namespace)
+    space = check_name("namespace", namespace or caller.primary_namespace)
     wanted = specification.parse(
         text,
         check_match_spec=matchspec.check,
