@@ -1,24 +1,27 @@
 """The use cases of the registry: which image a reference means, and which blobs a repository may serve."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.orm import Session
 
-from condarium.database import audit, builds, environments, image_tags, images, namespaces
+from condarium.database import audit, builds, environments, image_tags, images, namespaces, repositories
 from condarium.database.images import Blob, Manifest
 from condarium.database.tables import Build, Environment
-from condarium.domain.access import Action
+from condarium.domain.access import Action, Visible
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
 from condarium.domain.naming import BuildKey
 from condarium.domain.specification import parse
 from condarium.domain.tags import Generation, HashPrefix, Latest, ambiguity, choose, parse_digest, parse_tag
-from condarium.errors import InvalidInput
+from condarium.errors import InvalidInput, PolicyError, QuotaExceeded
+from condarium.work import policy
 from condarium.work.demand import WAITED_FOR, demand
 from condarium.work.submission import submit
-from services.registry.faults import BlobUnknown, DigestInvalid, ManifestUnknown, NameInvalid, NameUnknown
-from services.registry.names import Repository
+from services.registry.faults import BlobUnknown, Denied, DigestInvalid, ManifestUnknown, NameInvalid, NameUnknown
+from services.registry.names import Repository, parse_repository, repository_path
 
 #: a pull by packages tries a failed build again only after this long: docker asks twice for what it cannot get
 AGAIN_SECONDS = 30.0
@@ -39,13 +42,20 @@ class Pending:
     what: str
 
 
-def find_image(session: Session, repository: Repository, tag: str, *, actor: str) -> Found | Pending:
+def find_image(
+    session: Session,
+    repository: Repository,
+    tag: str,
+    *,
+    actor: str,
+    deployment: Mapping[str, Any] = policy.UNKNOWN,
+) -> Found | Pending:
     """The image that a tag means. Asks for it, before all others, when it is not made yet.
 
     Raises NameUnknown, and ManifestUnknown with the reason when the image can never be there as things stand.
     """
     if repository.packages:
-        _submit_on_demand(session, repository, actor=actor)
+        _submit_on_demand(session, repository, actor=actor, deployment=deployment)
     environment = _environment(session, repository)
     wanted = parse_tag(tag)
     lock_hash = None
@@ -67,10 +77,10 @@ def find_image(session: Session, repository: Repository, tag: str, *, actor: str
     return _image_of(session, builds.load(session, build_id), lock_hash, actor=actor)
 
 
-def _submit_on_demand(session: Session, repository: Repository, *, actor: str) -> None:
+def _submit_on_demand(session: Session, repository: Repository, *, actor: str, deployment: Mapping[str, Any]) -> None:
     """Asks for the environment of these packages, unless there is one, or a try has just failed.
 
-    Raises NameInvalid for packages that cannot be asked for.
+    Raises NameInvalid for packages that cannot be asked for, Denied for what settings or the quota refuse.
     """
     # two pulls at the same time ask once
     namespaces.ensure(session, repository.namespace, actor=actor, reserved=True)
@@ -89,9 +99,18 @@ def _submit_on_demand(session: Session, repository: Repository, *, actor: str) -
         specification = parse(text, check_match_spec=matchspec.check)
     except InvalidInput as error:
         raise NameInvalid(f"{repository.text}: {error}") from None
-    made = submit(
-        session, specification, namespace=repository.namespace, actor=actor, source="registry", priority=WAITED_FOR
-    )
+    try:
+        made = submit(
+            session,
+            specification,
+            namespace=repository.namespace,
+            actor=actor,
+            source="registry",
+            priority=WAITED_FOR,
+            deployment=deployment,
+        )
+    except (PolicyError, QuotaExceeded) as error:
+        raise Denied(f"{repository.text}: {error}") from None
     audit.record(
         session,
         principal=actor,
@@ -165,6 +184,16 @@ def find_blob(session: Session, repository: Repository, reference: str) -> Blob:
 def list_tags(session: Session, repository: Repository) -> list[str]:
     """All tags that can be pulled at once, in the order of their bytes. Raises NameUnknown."""
     return image_tags.listed(session, _environment(session, repository))
+
+
+def catalog(session: Session, shown: Visible, last: str, default_namespace: str, limit: int) -> list[str]:
+    """Repositories behind `last`, of what is shown, as they are written in paths. Raises NameInvalid, NameUnknown."""
+    after = None
+    if last:
+        begun = parse_repository(last, default_namespace)
+        after = begun.namespace, begun.environment
+    found = repositories.after(session, shown, after, limit=limit)
+    return [repository_path(namespace, environment) for namespace, environment in found]
 
 
 def check_digest(reference: str) -> None:

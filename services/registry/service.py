@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -47,6 +47,9 @@ from services.registry.waiting import ClientGone, Waiting
 
 T = TypeVar("T")
 
+#: the most repositories of one reply
+CATALOG_ROWS = 1000
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -57,6 +60,8 @@ class Registry:
     storage: Storage
     feed: Feed
     checks: Mapping[str, Check] = field(default_factory=dict)
+    #: the settings of the deployment by their keys (`Deployment.values`)
+    deployment: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -147,7 +152,9 @@ class Registry:
             image = await self.waiting.until_found(
                 request,
                 lambda: self.ask(
-                    lambda session: handlers.find_image(session, repository, reference, actor=caller.name)
+                    lambda session: handlers.find_image(
+                        session, repository, reference, actor=caller.name, deployment=self.deployment
+                    )
                 ),
             )
         except ClientGone:
@@ -185,6 +192,20 @@ class Registry:
         if limit and len(rest) > limit:
             following = f"/v2/{repository.text}/tags/list?n={limit}&last={quote(page[-1], safe='')}"
             reply.headers["link"] = f'<{following}>; rel="next"'
+        return reply
+
+    async def catalog(self, request: Request) -> Response:
+        """The repositories that the caller may pull from, of whatever namespace."""
+        caller = await self.caller(request)
+        limit = min(_limit(request.query_params.get("n")) or CATALOG_ROWS, CATALOG_ROWS)
+        last = request.query_params.get("last", "")
+        shown = caller.visible(Action.PULL_IMAGE)
+        found = await self.within(
+            lambda session: handlers.catalog(session, shown, last, self.settings.default_namespace, limit + 1)
+        )
+        reply = JsonReply({"repositories": found[:limit]}, headers=VERSION_HEADER)
+        if len(found) > limit:
+            reply.headers["link"] = f'</v2/_catalog?n={limit}&last={quote(found[limit - 1], safe="")}>; rel="next"'
         return reply
 
     async def referrers(self, request: Request) -> Response:
@@ -240,6 +261,7 @@ def make_app(registry: Registry) -> Starlette:
         Route("/v2/", registry.ping),
         Route("/v2", registry.ping),
         Route("/v2/token", registry.token),
+        Route("/v2/_catalog", registry.catalog),
         Route("/v2/{name:path}/manifests/{reference}", registry.manifest),
         Route("/v2/{name:path}/blobs/{digest}", registry.blob),
         Route("/v2/{name:path}/tags/list", registry.tags),

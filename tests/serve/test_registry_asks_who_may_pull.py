@@ -152,3 +152,28 @@ def test_a_role_on_the_namespace_lets_pull(registry: RunningRegistry, name: str,
             registry.http.get(f"/v2/team/env/blobs/{each}", headers=headers).status_code == 200 for each in blobs
         )
         assert registry.http.get("/v2/team/env/tags/list", headers=headers).status_code == found
+
+
+def test_the_catalog_lists_what_the_caller_may_pull(registry: RunningRegistry) -> None:
+    for namespace, name in (("team", "b"), ("team", "A"), ("default", "open"), ("other", "c"), ("team", "unbuilt")):
+        made = registry.submit(name, namespace=namespace)
+        if name != "unbuilt":
+            registry.solve(made.build_id, make_lock("a"))
+            registry.complete(made.build_id)
+
+    def listed(headers: dict[str, str], **query: str) -> list[str]:
+        reply = registry.http.get("/v2/_catalog", headers=headers, params=query)
+        assert reply.status_code == 200, reply.text
+        return list(reply.json()["repositories"])
+
+    assert listed({}) == ["default/open"]
+    assert listed(token_of("viewer")) == ["default/open", "team/x--xx41", "team/b"]
+    assert listed(token_of("stranger")) == ["default/open", "other/c"]
+    pages, path = [], "/v2/_catalog?n=2"
+    while path:
+        reply = registry.admin.get(path)
+        pages.append(reply.json()["repositories"])
+        path = reply.links["next"]["url"] if "next" in reply.links else ""
+    assert pages == [["default/open", "other/c"], ["team/x--xx41", "team/b"]]
+    assert registry.http.get("/v2/_catalog?n=x").status_code == 400
+    assert registry.http.get("/v2/_catalog?last=%25").status_code == 400
