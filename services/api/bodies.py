@@ -140,6 +140,32 @@ class EventsQuery(Model):
     after: Number = None
 
 
+class SolveQuery(Model):
+    """`channels` is what conda-store's client says for `channel`; `format` is ignored, as conda-store does."""
+
+    channel: tuple[Text, ...] = ()
+    channels: tuple[Text, ...] = ()
+    conda: tuple[Text, ...] = ()
+    pip: tuple[Text, ...] = ()
+    format: Text = ""
+    namespace: Text = ""
+    platform: Text = ""
+
+
+class SolvePlaceQuery(Model):
+    """Where the answer would be built; with an environment, the difference from what is there is told."""
+
+    namespace: Text = ""
+    environment: Text = ""
+
+
+class SolveBody(Model):
+    specification: Text = ""
+    namespace: Text | None = None
+    is_lockfile: bool | None = False
+    environment_name: Text | None = ""
+
+
 class SpecificationBody(Model):
     specification: Text = ""
     namespace: Text | None = None

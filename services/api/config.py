@@ -29,6 +29,9 @@ class Settings:
     api_port: int
     api_url_prefix: str
     api_max_body_bytes: int
+    api_solve_seconds: float
+    api_solve_fresh_seconds: float
+    api_solves_per_principal: int
     audit_retention_days: float
     ui: Path | None = None
 

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from condarium import config
-from condarium.database import Database, roles
+from condarium.database import Database, roles, solves
 from condarium.database.listing import Page
 from condarium.domain.token import TokenKey
 from condarium.http.authenticator import Authenticator
@@ -33,6 +33,7 @@ from condarium.http.operating import Check
 from condarium.http.requests import read_body
 from condarium.http.tallies import Tallies
 from condarium.storage import Storage
+from services.api.answers import Answers
 from services.api.auditing import noting_refusals, record_write
 from services.api.bodies import Model
 from services.api.config import LoginSettings, Settings, defaults
@@ -57,6 +58,9 @@ class Gateway:
     checks: Mapping[str, Check] = field(default_factory=dict)
     login: LoginSettings = field(default_factory=lambda: config.load(LoginSettings, {}))
 
+    #: the settings of the deployment by their keys (`Deployment.values`)
+    deployment: Mapping[str, Any] = field(default_factory=dict)
+
     def __post_init__(self) -> None:
         # Requests wait here rather than in threads: there are never more of these than connections.
         object.__setattr__(self, "limiter", anyio.CapacityLimiter(self.settings.database_pool_size))
@@ -66,12 +70,15 @@ class Gateway:
         object.__setattr__(self, "held_tokens", held)
         object.__setattr__(self, "authenticator", authenticator)
         self.feed.when(roles.CHANNEL, authenticator.forget)
+        object.__setattr__(self, "answers", Answers())
+        self.feed.when(solves.ANSWERED_CHANNEL, self.answers.wake)
         object.__setattr__(self, "tallies", Tallies(self.database))
 
     limiter: anyio.CapacityLimiter = field(init=False)
     tallies: Tallies = field(init=False)
     held_tokens: HeldTokens = field(init=False)
     authenticator: Authenticator = field(init=False)
+    answers: Answers = field(init=False)
 
 
 @dataclass(frozen=True)

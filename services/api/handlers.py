@@ -1,26 +1,25 @@
 """The use cases of the gateway: who may, then the one thing that is done. No framework."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from condarium import metrics
-from condarium.conda import matchspec
 from condarium.database import artifacts, builds, environments, listing_builds, logs, namespaces
 from condarium.database.logs import Chunk
 from condarium.database.tables import Build
-from condarium.domain import specification
 from condarium.domain.access import Action
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import FINAL, Status
 from condarium.domain.naming import check_name
 from condarium.errors import Conflict, InvalidInput, NotFound
 from condarium.http.caller import Caller
-from condarium.work import demand, submission
+from condarium.work import demand, policy, submission
 from condarium.work.demand import Answer
 from condarium.work.submission import Submitted
+from services.api import intake
 
 SOURCE = "api"
 
@@ -34,23 +33,19 @@ def submit(
     name: str | None,
     description: str | None,
     platforms: Sequence[str],
+    is_lockfile: bool = False,
+    deployment: Mapping[str, Any] = policy.UNKNOWN,
 ) -> Submitted:
-    """Asks for a build of an environment.yml. `name` and `description` stand where the file has none.
+    """Asks for a build of an environment.yml or a lockfile. `name` and `description` stand where the file has none.
 
-    Raises InvalidInput for what is wrong with it, NotAuthorized.
+    Raises InvalidInput for what is wrong with it or not allowed by a setting, NotAuthorized, QuotaExceeded.
     """
     space = check_name("namespace", namespace or caller.primary_namespace)
-    wanted = specification.parse(
-        text,
-        check_match_spec=matchspec.check,
-        default_name=name or None,
-        default_description=description or "",
-        default_platforms=platforms,
-    )
+    wanted = intake.read(text, is_lockfile=is_lockfile, name=name, description=description, platforms=platforms)
     caller.require(Action.CREATE_ENVIRONMENT, space, wanted.name)
     if namespaces.find(session, space) is None:
         caller.require(Action.CREATE_NAMESPACE, space)
-    made = submission.submit(session, wanted, namespace=space, actor=caller.name, source=SOURCE)
+    made = submission.submit(session, wanted, namespace=space, actor=caller.name, source=SOURCE, deployment=deployment)
     metrics.SUBMISSIONS.labels(SOURCE).inc()
     return made
 
@@ -98,10 +93,14 @@ def load_build(session: Session, caller: Caller, build_id: int, action: Action) 
     return builds.load(session, build_id, lock=True)
 
 
-def build_again(session: Session, caller: Caller, build_id: int) -> Submitted:
-    """A new build of the same specification. Raises NotFound, NotAuthorized."""
+def build_again(
+    session: Session, caller: Caller, build_id: int, *, deployment: Mapping[str, Any] = policy.UNKNOWN
+) -> Submitted:
+    """A new build of the same specification. Raises NotFound, NotAuthorized, PolicyError, QuotaExceeded."""
     find_build(session, caller, build_id, Action.CREATE_ENVIRONMENT)
-    made = submission.submit_again(session, builds.load(session, build_id), actor=caller.name, source=SOURCE)
+    made = submission.submit_again(
+        session, builds.load(session, build_id), actor=caller.name, source=SOURCE, deployment=deployment
+    )
     metrics.SUBMISSIONS.labels(SOURCE).inc()
     return made
 
@@ -125,8 +124,15 @@ def delete_build(session: Session, caller: Caller, build_id: int) -> None:
         environments.point_nowhere(session, environment, actor=caller.name)
 
 
-def retry_build(session: Session, caller: Caller, build_id: int) -> None:
-    """Another try of a failed or canceled build. Raises NotFound, NotAuthorized, Conflict."""
+def retry_build(
+    session: Session, caller: Caller, build_id: int, *, deployment: Mapping[str, Any] = policy.UNKNOWN
+) -> None:
+    """Another try of a failed or canceled build.
+
+    Raises NotFound, NotAuthorized, Conflict, PolicyError, QuotaExceeded.
+    """
+    find_build(session, caller, build_id, Action.CREATE_ENVIRONMENT)
+    policy.readmit(session, builds.load(session, build_id), deployment=deployment)
     builds.retry(session, load_build(session, caller, build_id, Action.CREATE_ENVIRONMENT), actor=caller.name)
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy.orm import Session
 from starlette.routing import Route
 
-from condarium.errors import InvalidInput
 from services.api import handlers
 from services.api.bodies import Model, SpecificationBody
 from services.api.declaration import data
@@ -28,12 +27,8 @@ def routes(gateway: Gateway) -> list[Route]:
 
 
 def submit(session: Session, call: Call[Model, SpecificationBody]) -> Any:
-    """Asks for a build of an environment.yml; each time it is a new one."""
+    """Asks for a build of an environment.yml, or of a lockfile exactly as it is; each time it is a new one."""
     body, settings = call.body, call.gateway.settings
-    if body.is_lockfile:
-        raise InvalidInput(
-            "is_lockfile: this release builds from environment.yml files; lockfiles are not taken in yet"
-        )
     made = handlers.submit(
         session,
         call.caller,
@@ -42,5 +37,7 @@ def submit(session: Session, call: Call[Model, SpecificationBody]) -> Any:
         name=body.environment_name,
         description=body.environment_description,
         platforms=settings.platforms,
+        is_lockfile=bool(body.is_lockfile),
+        deployment=call.gateway.deployment,
     )
     return {"build_id": made.build_id}

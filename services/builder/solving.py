@@ -16,7 +16,7 @@ from condarium.domain.lock import Lock
 from condarium.errors import CondariumError, LeaseLost, Unavailable, WorldFault
 from condarium.work.child import Child, Message, Warm
 from services.builder.handlers import Work
-from services.builder.job import make_solve_job
+from services.builder.job_making import make_solve_job
 
 logger = log.get(__name__)
 
@@ -31,6 +31,8 @@ class SolveTask:
     held: leases.Claim
     namespace: str
     specification: Mapping[str, Any]
+    #: as `Build.settings`
+    settings: Mapping[str, Any]
     repodata: str | None
 
 
@@ -47,7 +49,7 @@ def take(work: Work) -> SolveTask | None:
         if held is None:
             return None
         row = solves.load_claimed(session, held)
-        return SolveTask(held, row.namespace, row.spec, row.repodata if row.locks is not None else None)
+        return SolveTask(held, row.namespace, row.spec, row.settings, row.repodata if row.locks is not None else None)
 
 
 class Solving:
@@ -78,7 +80,7 @@ class Solving:
             with take_child() as self._child:
                 self._child.send(make_solve_job(self._work, self._task).to_json())
                 end = self._follow(self._child)
-        except WorldFault as error:
+        except (WorldFault, Unavailable) as error:
             end = {"event": "failed", "kind": "world", "message": str(error)}
         metrics.PHASE_SECONDS.labels("solve-only").observe(time.monotonic() - self._began)
         self._conclude(end)

@@ -47,11 +47,13 @@ WANTED = Solve.wanted_until > func.clock_timestamp()
 
 @dataclass(frozen=True)
 class Question:
-    """`spec` is a specification's wire form, `sha256` the hash of all that decides the answer."""
+    """`spec` is a specification's wire form, `settings` what a build of it would be given (`Build.settings`), `sha256`
+    the hash of all that decides the answer."""
 
     sha256: str
     namespace: str
     spec: Mapping[str, Any]
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ def ask(
             question=question.sha256,
             namespace=question.namespace,
             spec=question.spec,
+            settings=question.settings,
             wanted_until=_in(wait_seconds),
             created_by=actor,
         )

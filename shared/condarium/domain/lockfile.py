@@ -13,6 +13,8 @@ from condarium.domain.canonical import canonical_hash
 from condarium.domain.lockfile_origin import KEY, Origin, read_origins, write_origins
 
 CONDA, PIP = "conda", "pip"
+#: the key of a `spec` that is a lockfile
+LOCKFILE = "lockfile"
 
 
 @dataclass(frozen=True)
@@ -110,21 +112,25 @@ class Lockfile:
 
 @dataclass(frozen=True)
 class LockedSpecification:
-    """What a lockfile asks for, with the names that the file does not have. Stands where a Specification does."""
+    """What a lockfile asks for, with the names that the file does not have. Stands where a Specification does.
+
+    `options` are as a Specification's.
+    """
 
     name: str
     description: str
     lockfile: Lockfile
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def canonical(self) -> dict[str, Any]:
         """The object that is hashed."""
-        document = self.lockfile.to_wire()
-        return {
+        canonical = {
             "version": 1,
             "name": self.name,
             "description": self.description,
-            "lockfile": canonical_hash({key: document[key] for key in ("metadata", "package")}),
+            "lockfile": canonical_hash(self.lockfile.to_wire()),
         }
+        return {**canonical, "options": dict(self.options)} if self.options else canonical
 
     @cached_property
     def hash(self) -> str:
@@ -133,7 +139,7 @@ class LockedSpecification:
 
     def to_wire(self) -> dict[str, Any]:
         """conda-store's `spec` object."""
-        return {"name": self.name, "description": self.description, "lockfile": self.lockfile.to_wire()}
+        return {"name": self.name, "description": self.description, LOCKFILE: self.lockfile.to_wire()}
 
 
 def _package(item: LockedPackage) -> dict[str, Any]:

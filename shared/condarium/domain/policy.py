@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condarium.domain.credentials import redact
-from condarium.domain.lockfile import CONDA, PIP, Lockfile
+from condarium.domain.lockfile import CONDA, PIP, LockedSpecification, Lockfile
 from condarium.domain.setting_keys import DEFAULT_ALIAS
 from condarium.domain.settings import Effective, channel_url
 from condarium.domain.specification import Specification
@@ -50,7 +50,15 @@ def check(specification: Specification, settings: Effective, *, read: ReadMatchS
     _check_platforms(specification, settings)
 
 
-def options(specification: Specification, settings: Effective) -> Mapping[str, Any]:
+def apply_to_lockfile(
+    specification: LockedSpecification, settings: Effective, *, read: ReadMatchSpec
+) -> LockedSpecification:
+    """As `apply`, for what is locked already. Raises PolicyError."""
+    check_lockfile(specification.lockfile, settings, read=read)
+    return replace(specification, options=options(specification.lockfile, settings))
+
+
+def options(specification: Specification | Lockfile, settings: Effective) -> Mapping[str, Any]:
     """The settings that change the bytes of what is built, where they differ from what is built in."""
     found: dict[str, Any] = {}
     if settings["conda_channel_alias"] != DEFAULT_ALIAS:

@@ -10,6 +10,7 @@ from condarium.database import namespaces, settings, usage
 from condarium.database.settings import Place
 from condarium.database.tables import Build, Namespace
 from condarium.domain import policy, quota
+from condarium.domain.lockfile import LOCKFILE, LockedSpecification, Lockfile
 from condarium.domain.policy import Wanted
 from condarium.domain.quota import Quota
 from condarium.domain.settings import Effective
@@ -23,14 +24,14 @@ UNKNOWN: Mapping[str, Any] = {}
 class Settled:
     """A specification as it is built, and what the builder is to go by (`Build.settings`)."""
 
-    specification: Specification
+    specification: Specification | LockedSpecification
     engine: Mapping[str, Any]
 
 
 def settle(
     session: Session,
     space: Namespace | None,
-    specification: Specification,
+    specification: Specification | LockedSpecification,
     *,
     deployment: Mapping[str, Any] = UNKNOWN,
 ) -> Settled:
@@ -39,6 +40,8 @@ def settle(
     Raises PolicyError, SpecificationError.
     """
     found = _effective(session, space, specification.name, deployment)
+    if isinstance(specification, LockedSpecification):
+        return Settled(policy.apply_to_lockfile(specification, found, read=read), policy.engine(found))
     return Settled(policy.apply(specification, found, read=read), policy.engine(found))
 
 
@@ -76,7 +79,11 @@ def check_again(session: Session, build: Build, *, deployment: Mapping[str, Any]
     """Raises PolicyError when the specification of `build`, as it is, would be refused now."""
     name = build.environment.name
     found = _effective(session, build.environment.namespace, name, deployment)
-    policy.check(from_wire(build.specification.spec), found, read=read)
+    spec = build.specification.spec
+    if LOCKFILE in spec:
+        policy.check_lockfile(Lockfile.from_wire(spec[LOCKFILE]), found, read=read)
+    else:
+        policy.check(from_wire(spec), found, read=read)
 
 
 def read(text: str) -> Wanted:

@@ -12,6 +12,7 @@ from condarium.database import builds, environments, namespaces, outbox
 from condarium.database.tables import Build, Environment
 from condarium.database.tables import Specification as SpecificationRow
 from condarium.domain.build import Status
+from condarium.domain.lockfile import LockedSpecification
 from condarium.domain.naming import build_key, check_name
 from condarium.domain.specification import Specification
 from condarium.events import BuildQueued
@@ -30,7 +31,7 @@ class Submitted:
 
 def submit(
     session: Session,
-    specification: Specification,
+    specification: Specification | LockedSpecification,
     *,
     namespace: str,
     actor: str,
@@ -95,7 +96,9 @@ def submit_again(
     return Submitted(again.id, environment.id, again.generation, again.key)
 
 
-def _specification(session: Session, specification: Specification, *, actor: str) -> SpecificationRow:
+def _specification(
+    session: Session, specification: Specification | LockedSpecification, *, actor: str
+) -> SpecificationRow:
     session.execute(
         insert(SpecificationRow)
         .values(

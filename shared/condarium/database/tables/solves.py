@@ -21,6 +21,8 @@ class Solve(Created, Leased, Table):
     namespace: Mapped[str]
     #: as in `specifications.spec`
     spec: Mapped[dict[str, Any]]
+    #: as in `builds.settings`
+    settings: Mapped[dict[str, Any]]
     #: QUEUED, SOLVING, SOLVED, FAILED
     state: Mapped[str] = mapped_column(server_default="QUEUED")
     #: nobody waits any more after this moment: then nobody need begin
