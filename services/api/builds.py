@@ -49,7 +49,7 @@ def show_build(session: Session, call: Call[Model, Any]) -> Any:
 
 def build_again(session: Session, call: Call[Model, Any]) -> Any:
     """A new build of the same specification."""
-    made = handlers.build_again(session, call.caller, call.number("build_id"))
+    made = handlers.build_again(session, call.caller, call.number("build_id"), deployment=call.gateway.deployment)
     return Done({"build_id": made.build_id}, "rebuild triggered")
 
 
@@ -63,7 +63,7 @@ def cancel_build(session: Session, call: Call[Model, Any]) -> Any:
 def retry_build(session: Session, call: Call[Model, Any]) -> Any:
     """Another try of a failed or canceled build, under its own number."""
     build_id = call.number("build_id")
-    handlers.retry_build(session, call.caller, build_id)
+    handlers.retry_build(session, call.caller, build_id, deployment=call.gateway.deployment)
     return Ack(f"build {build_id} queued again")
 
 

@@ -5,6 +5,7 @@ import sys
 
 from condarium import config, log
 from condarium.database import Database, check_schema
+from condarium.domain.deployment import Deployment
 from condarium.errors import CondariumError
 from condarium.http.feed import Feed
 from condarium.http.server import serve
@@ -18,6 +19,7 @@ from services.registry.service import Registry, make_app
 def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
+        deployment = config.load(Deployment, os.environ).values
         log.configure("registry", settings.log_level)
         database = Database(
             settings.database_url, pool_size=settings.database_pool_size, application="condarium-registry"
@@ -32,7 +34,7 @@ def main() -> int:
             "broker": lambda: broker.ping(settings.amqp_url),
             "storage": storage.check,
         }
-        registry = Registry(settings, database, storage, feed, checks)
+        registry = Registry(settings, database, storage, feed, checks, deployment)
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2

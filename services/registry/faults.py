@@ -29,6 +29,12 @@ class BlobUnknown(NotFound):
     oci: ClassVar[str] = "BLOB_UNKNOWN"
 
 
+class Denied(NotAuthorized):
+    """A setting or the quota of the namespace does not allow it; other credentials would not help."""
+
+    oci: ClassVar[str] = "DENIED"
+
+
 class Unauthorized(NotAuthorized):
     """Credentials could help; `challenge` is the WWW-Authenticate header."""
 

@@ -8,7 +8,9 @@ import os
 import sys
 
 from condarium import config, log
+from condarium.conda import matchspec
 from condarium.database import Database, check_schema
+from condarium.domain.deployment import Deployment
 from condarium.errors import CondariumError
 from condarium.messaging import broker
 from condarium.messaging.health import Health
@@ -25,6 +27,7 @@ from services.watcher.watching import Watching
 def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
+        deployment = config.load(Deployment, os.environ).checked(matchspec.check)
         log.configure("watcher", settings.log_level)
         roots = settings.roots()
         database = Database(
@@ -38,7 +41,7 @@ def main() -> int:
     relay = Relay(database, settings.amqp_url)
 
     def take(source: Source, content: bytes) -> handlers.Outcome:
-        return handlers.take(database, source, content, platforms=settings.platforms)
+        return handlers.take(database, source, content, platforms=settings.platforms, deployment=deployment)
 
     watching = Watching(
         roots,

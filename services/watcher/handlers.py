@@ -3,7 +3,8 @@
 import enum
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,9 +16,9 @@ from condarium.domain import specification
 from condarium.domain.build import Status
 from condarium.domain.naming import check_name
 from condarium.domain.specification import Specification
-from condarium.errors import InvalidInput, NotFound, SpecificationError
+from condarium.errors import CondariumError, InvalidInput, NotFound, QuotaExceeded, SpecificationError
 from condarium.events import SpecificationInvalid
-from condarium.work import submission
+from condarium.work import policy, submission
 from services.watcher.sources import Source, default_name
 
 ACTOR = SOURCE = "watcher"
@@ -31,12 +32,22 @@ class Outcome(enum.Enum):
     #: seen before, or it means what was submitted last
     SAME = "same"
     INVALID = "invalid"
+    #: the namespace has no room for it now
+    WAITS = "waits"
 
 
-def take(database: Database, source: Source, content: bytes, *, platforms: Sequence[str]) -> Outcome:
+def take(
+    database: Database,
+    source: Source,
+    content: bytes,
+    *,
+    platforms: Sequence[str],
+    deployment: Mapping[str, Any] = policy.UNKNOWN,
+) -> Outcome:
     """Submits what the bytes specify, unless that was submitted last from this path; all in one transaction.
 
-    Bytes that are no specification are told by an event, once for each content; what was built before stays.
+    Bytes that are no specification, or one that settings refuse, are told by an event, once for each content; what was
+    built before stays. What the quota of the namespace refuses is told once too, and tried again each time it is read.
     Raises Unavailable.
     """
     digest = hashlib.sha256(content).hexdigest()
@@ -47,11 +58,16 @@ def take(database: Database, source: Source, content: bytes, *, platforms: Seque
         row.content_sha256 = digest
         try:
             wanted = _parse(source, content, platforms)
-            row.message = None
             if wanted.hash == row.specification_sha256:
+                row.message = None
                 return Outcome.SAME
             with session.begin_nested():
-                _submit(session, row, wanted)
+                _submit(session, row, wanted, deployment)
+        except QuotaExceeded as error:
+            row.content_sha256 = ""  # not taken yet
+            if row.message != str(error):
+                _refuse(session, row, source, content, error)
+            return Outcome.WAITS
         except InvalidInput as error:
             _refuse(session, row, source, content, error)
             return Outcome.INVALID
@@ -64,12 +80,17 @@ def _parse(source: Source, content: bytes, platforms: Sequence[str]) -> Specific
         check_match_spec=matchspec.check,
         default_name=default_name(source.path),
         default_platforms=platforms,
+        may_be_empty=True,
     )
 
 
-def _submit(session: Session, row: WatchedFile, wanted: Specification) -> None:
+def _submit(session: Session, row: WatchedFile, wanted: Specification, deployment: Mapping[str, Any]) -> None:
+    policy.queue_up(session, row.namespace)
     _supersede(session, row, wanted)
-    made = submission.submit(session, wanted, namespace=row.namespace, actor=ACTOR, source=SOURCE)
+    made = submission.submit(
+        session, wanted, namespace=row.namespace, actor=ACTOR, source=SOURCE, deployment=deployment
+    )
+    row.message = None
     row.specification_sha256, row.build_id = wanted.hash, made.build_id
     metrics.SUBMISSIONS.labels(SOURCE).inc()
     logger.info("submitted", path=row.path, namespace=row.namespace, environment=wanted.name, build=made.build_id)
@@ -89,7 +110,7 @@ def _supersede(session: Session, row: WatchedFile, wanted: Specification) -> Non
         previous.status_info = f"superseded by a newer version of {row.path}"
 
 
-def _refuse(session: Session, row: WatchedFile, source: Source, content: bytes, error: InvalidInput) -> None:
+def _refuse(session: Session, row: WatchedFile, source: Source, content: bytes, error: CondariumError) -> None:
     line = error.line if isinstance(error, SpecificationError) else None
     message = f"line {line}: {error}" if line and f"line {line}" not in str(error) else str(error)
     row.message = message

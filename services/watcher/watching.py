@@ -44,6 +44,8 @@ class Watching:
     _read: dict[Source, Signature] = field(default_factory=dict)
     _pending: dict[Source, _Pending] = field(default_factory=dict)
     _invalid: set[Source] = field(default_factory=set)
+    #: to be read again at the next full walk, changed or not
+    _waiting: set[Source] = field(default_factory=set)
     _told: set[str] = field(default_factory=set)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -97,6 +99,9 @@ class Watching:
 
     def _listen(self) -> Listing:
         """Listens where there is something to hear, then walks: what changed in between is seen by one of them."""
+        for source in self._waiting:
+            self._read.pop(source, None)
+        self._waiting.clear()
         points = blocking.call(sources.walk, self.roots).points
         blocking.call(self.listener.open, [path for path, _, _ in points])
         return self._walk()
@@ -154,6 +159,8 @@ class Watching:
             return  # it has just changed again: the next walk sees it
         outcome = self.take(source, content)
         (self._invalid.add if outcome is Outcome.INVALID else self._invalid.discard)(source)
+        if outcome is Outcome.WAITS:
+            self._waiting.add(source)
         self._settle(source, signature)
 
     def _settle(self, source: Source, signature: Signature) -> None:
