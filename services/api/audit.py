@@ -47,7 +47,9 @@ def _in_utc(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
-Moment = Annotated[datetime | None, BeforeValidator(_empty_is_none), AfterValidator(_in_utc)]
+Moment = Annotated[
+    datetime | None, BeforeValidator(_empty_is_none, datetime | Literal[""] | None), AfterValidator(_in_utc)
+]
 
 
 class AuditQuery(Model):

@@ -1,6 +1,6 @@
 """What queries and bodies may hold. Faults come out in FastAPI's form, which conda-store's clients know."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -27,9 +27,10 @@ def _empty_is_none(value: Any) -> Any:
 
 
 Text = Annotated[str, AfterValidator(_without_nul)]
-#: `?key=` is the same as no key
-Number = Annotated[Annotated[int, Field(ge=0, le=MAX_NUMBER)] | None, BeforeValidator(_empty_is_none)]
-StatusWord = Annotated[Status | None, BeforeValidator(_empty_is_none)]
+_Natural = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
+#: `?key=` is the same as no key; the description says so, too
+Number = Annotated[_Natural | None, BeforeValidator(_empty_is_none, _Natural | Literal[""] | None)]
+StatusWord = Annotated[Status | None, BeforeValidator(_empty_is_none, Status | Literal[""] | None)]
 
 
 class Model(BaseModel):

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.routing import Route
 
-from services.api.replies.envelopes import Acknowledged, Detail, Enveloped, Invalid, PageOf, Problem
+from services.api.replies.envelopes import Acknowledged, Detail, Enveloped, Invalid, PageOf, Problem, StreamedEvent
 
 #: of these alone a JSON body is promised
 JSON = "application/json"
@@ -67,6 +67,7 @@ def redirect(description: str, *, status: int = 307) -> Reply:
 ACK = Reply(model=Acknowledged, description="Done", example={"status": "ok", "message": None})
 EVENT_STREAM = Reply(
     media_type="text/event-stream",
+    model=StreamedEvent,
     description="Server-sent events until the client goes. `id` is what to send as `Last-Event-ID` to go on from there",
     example='id: 12\nevent: build.completed.v1\ndata: {"specversion": "1.0"}\n\n',
 )

@@ -70,6 +70,14 @@ class Acknowledged(Shown):
     message: str | None
 
 
+class StreamedEvent(Shown):
+    """One event of a stream; the schema is of each, not of the whole body."""
+
+    event: str
+    data: Annotated[str, Field(description="JSON", json_schema_extra={"contentMediaType": "application/json"})]
+    id: Annotated[str, Field(description="what to send as `Last-Event-ID`; state without a place has none")] = ""
+
+
 class Problem(Shown):
     """What went wrong, in a sentence; `code` is for programs."""
 

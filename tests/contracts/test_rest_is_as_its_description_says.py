@@ -1,0 +1,116 @@
+"""Whatever schemathesis makes out of /openapi.json, fitting or not: no 5xx, and no answer that is not described."""
+
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from condarium.domain.artifact import ArtifactType
+from tests.fixtures.gateway import TOKEN, RunningGateway
+from tests.fixtures.served import make_lock
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+#: requests for each operation and kind of data
+EXAMPLES = 12
+#: what is made is made anew the same way each time
+STEADY = settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="module")
+def house(quiet_gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> RunningGateway:
+    """Something is there to be found: a completed build with a lockfile, one that waits, one that failed."""
+    built = quiet_gateway.post("first")
+    quiet_gateway.solve(built, make_lock("zlib"))
+    quiet_gateway.complete(built)
+    quiet_gateway.make(built, ArtifactType.LOCKFILE, b"{}")
+    quiet_gateway.post("waiting")
+    quiet_gateway.fail(quiet_gateway.post("failed", namespace="team"), "no package is called nmpy")
+    quiet_gateway.publish()
+    for name in ("main.js", "main.css"):
+        (tmp_path_factory.getbasetemp() / name).write_text("/* the web UI */")
+    object.__setattr__(quiet_gateway.gateway.settings, "ui", tmp_path_factory.getbasetemp())
+    # Streams would go on for ever: here each is one request.
+    quiet_gateway.gateway.feed.close()
+    return quiet_gateway
+
+
+@pytest.fixture(scope="module")
+def described(house: RunningGateway) -> dict[str, Any]:
+    found: dict[str, Any] = house.http.get("/openapi.json").json()
+    return found
+
+
+def test_the_description_is_valid(described: dict[str, Any]) -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+    assert described["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(
+    ("mode", "credential"),
+    [(GenerationMode.POSITIVE, TOKEN), (GenerationMode.NEGATIVE, TOKEN), (GenerationMode.POSITIVE, "")],
+    ids=["fitting", "unfitting", "anonymous"],
+)
+def test_all_answers_are_described(
+    house: RunningGateway, described: dict[str, Any], mode: GenerationMode, credential: str
+) -> None:
+    schema = schemathesis.openapi.from_dict(described)
+    faults: list[str] = []
+    with requests.Session() as session:
+        session.headers["User-Agent"] = "schemathesis"
+        if credential:
+            session.headers["Authorization"] = f"Bearer {credential}"
+        for found in schema.get_all_operations():
+            operation = found.ok()
+            asked = ask(operation, mode, house.address, session)
+            if asked:
+                faults.append(f"{operation.label}\n{asked}")
+    assert not faults, "\n\n".join(faults)
+
+
+def ask(operation: Any, mode: GenerationMode, address: str, session: requests.Session) -> str:
+    """What was wrong with an answer, or nothing."""
+
+    @STEADY
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def one(case: Any) -> None:
+        case.call_and_validate(address, session, checks=CHECKS, timeout=20)
+
+    try:
+        one()
+    except Unsatisfiable:
+        # Nothing about this operation can be wrong.
+        return ""
+    except Exception as error:
+        return str(error) or repr(error)
+    except BaseExceptionGroup as group:
+        return "\n".join(str(each) for each in group.exceptions)
+    return ""
