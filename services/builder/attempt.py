@@ -15,7 +15,7 @@ from condarium.errors import CondariumError, LeaseLost, Unavailable, WorldFault
 from condarium.work.child import Child, Message
 from services.builder import handlers, symlink
 from services.builder.handlers import Linked, Task, Work
-from services.builder.job import make_job
+from services.builder.job_making import make_job
 from services.builder.logbook import Logbook
 
 logger = log.get(__name__)
@@ -89,7 +89,7 @@ class Attempt:
             if self._why is None:
                 child.send(make_job(self.work, self.task).to_json())
                 outcome = self._follow(child)
-        except WorldFault as error:
+        except (WorldFault, Unavailable) as error:
             outcome = {"event": "failed", "kind": "world", "message": str(error)}
         self._conclude(outcome)
 
@@ -157,7 +157,7 @@ class Attempt:
 
     def _complete(self, outcome: Message) -> None:
         work, task = self.work, self.task
-        linked = Linked(outcome["lock_hash"], int(outcome["size"]), self._timings)
+        linked = Linked(outcome["lock_hash"], int(outcome["size"]), self._timings, outcome.get("links") or {})
         self._book.write("reused the prefix that is there" if outcome.get("reused") else "completed")
         current = self._persist(lambda: handlers.completed(work, task, linked, self._book))
         self._ended.set()

@@ -15,6 +15,7 @@ class Settings:
 
     database_url: str
     amqp_url: str
+    secret: str
     store: Path
     log_level: str
     bind: str
@@ -44,6 +45,7 @@ class Settings:
     builder_disk_hard_percent: float
     builder_log_bytes: int
     artifacts: tuple[str, ...]
+    secret_previous: str | None = None
     cache: Path | None = None
     pip_index_url: str | None = None
     http_proxy: str | None = None

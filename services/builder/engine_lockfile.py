@@ -15,7 +15,7 @@ async def read_locks(job: Job, settings: ChannelSettings, report: Report) -> dic
     """The lock of every platform of the job's lockfile. Raises InputFault, WorldFault."""
     assert job.lockfile is not None
     lockfile = Lockfile.from_wire(job.lockfile)
-    desk = Desk(settings, Path(job.cache) / REPODATA, job.staging / "archives")
+    desk = Desk(settings, Path(job.cache) / REPODATA / settings.scope, job.staging / "archives")
     options = {"link_scripts": True} if job.link_scripts else {}
     locks = {}
     for platform in lockfile.platforms:

@@ -25,7 +25,7 @@ class Engine:
     def __init__(self, job: Job, settings: ChannelSettings, report: Report) -> None:
         self.job, self.settings, self.report = job, settings, report
         self._cache = Path(job.cache)
-        self._uv = Uv(self._cache / WHEELS, job.pip_index_url)
+        self._uv = Uv(self._cache / WHEELS / settings.index_scope, settings.index_url(job.pip_index_url))
         self._place = Place(Path(job.store), self._cache, job.namespace, job.name, job.staging)
 
     async def build(self) -> Outcome:
@@ -89,7 +89,7 @@ class Engine:
             )
         if mirrored:
             self.report.log(mirrored)
-        repodata = self._cache / REPODATA
+        repodata = self._cache / REPODATA / self.settings.scope
         found = await asyncio.gather(*(solve_platform(wish, self.settings, repodata) for wish in wishes))
         for solution in found:
             self.report.log(_table(solution))
@@ -125,7 +125,14 @@ class Engine:
         platform = solution.wish.platform
         directory = self.job.staging / f"pip-{platform}"
         directory.mkdir()
-        wish = pypi.PipWish(platform, self.job.pip, solution.records, solution.wish.virtual, self.job.solve_seconds)
+        wish = pypi.PipWish(
+            platform,
+            self.job.pip,
+            solution.records,
+            solution.wish.virtual,
+            self.job.solve_seconds,
+            refusal=self.settings.refusal(self.job.pip_index_url or "", index=True),
+        )
         wheels = await pypi.resolve(wish, self._uv, directory)
         lines = "".join(f"\n  {wheel.name} {wheel.version}" for wheel in wheels)
         self.report.log(f"{len(wheels)} wheels for {platform}:{lines}")
@@ -155,7 +162,7 @@ class Engine:
         for warning in linked.warnings:
             self.report.log(f"warning: {warning}")
         said = "is there already" if linked.reused else "linked"
-        self.report.log(f"{linked.prefix}: {said}, {linked.bytes / 1e6:.1f} MB")
+        self.report.log(f"{linked.prefix}: {said}, {linked.size.total / 1e6:.1f} MB")
         return linked
 
 

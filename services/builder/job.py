@@ -3,7 +3,8 @@
 {"build_id", "attempt", "namespace", "name",
  "spec": conda-store's spec object, "default_platforms", "default_channels",
  "store", "cache": directories, "store_platform": the only platform that is linked,
- "channels": {"alias", "mirrors", "labels", "credentials"}, "virtual_packages": {platform: ["__glibc=2.28", ...]},
+ "channels": as of ChannelSettings, with the credentials that this job needs,
+ "virtual_packages": {platform: ["__glibc=2.28", ...]},
  "pip_index_url", "link_scripts", "solve_seconds", "memory_bytes": 0 for no limit,
  "locks": {platform: lock} to link what was solved before, else null,
  "only_solve": true for an answer without a build, "repodata": what the channels looked like at the answer before}
@@ -15,11 +16,9 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from services.builder.handlers import Task, Work
-    from services.builder.solving import SolveTask
+from condarium.domain.lockfile import LOCKFILE
 
 _OVERRIDE = "CONDA_OVERRIDE_"
 #: in a staging directory: a child holds it locked for as long as it lives, so that nobody tidies up around it
@@ -71,7 +70,7 @@ class Job:
     @property
     def lockfile(self) -> Mapping[str, Any] | None:
         """What stands in place of dependencies in a specification that was given as a lockfile."""
-        found = self.spec.get("lockfile")
+        found = self.spec.get(LOCKFILE)
         return found if isinstance(found, Mapping) else None
 
     @property
@@ -103,52 +102,6 @@ class Job:
     @property
     def _all_variables(self) -> Mapping[str, Any]:
         return self.spec.get("variables") or {}
-
-
-def make_job(work: "Work", task: "Task") -> Job:
-    """The job of one attempt of a build, out of its rows and the builder's settings."""
-    identity: dict[str, Any] = {
-        "build_id": task.build_id,
-        "attempt": task.attempt,
-        "namespace": task.namespace,
-        "name": task.name,
-    }
-    return Job(**identity, spec=task.specification, **_settings(work, task.namespace))
-
-
-def make_solve_job(work: "Work", task: "SolveTask") -> Job:
-    """The job of a solve: what a build of that specification in that namespace would be given."""
-    identity: dict[str, Any] = {
-        "build_id": task.held.id,
-        "attempt": task.held.attempt,
-        "namespace": task.namespace,
-        "name": "solve",
-    }
-    settings = _settings(work, task.namespace)
-    return Job(**identity, spec=task.specification, **settings, only_solve=True, repodata=task.repodata)
-
-
-def _settings(work: "Work", namespace: str) -> dict[str, Any]:
-    """What all jobs of a namespace have in common."""
-    settings = work.settings
-    return {
-        "store": str(work.store.directory),
-        "cache": str(settings.package_cache),
-        "store_platform": host_platform(),
-        "default_platforms": tuple(settings.platforms),
-        "default_channels": tuple(settings.default_channels),
-        "channels": {
-            "alias": settings.channel_alias,
-            "mirrors": {name: list(urls) for name, urls in settings.channel_mirrors.items()},
-            "labels": dict(settings.channel_mirror_labels),
-            "credentials": {prefix: dict(value) for prefix, value in settings.channel_credentials.items()},
-        },
-        "virtual_packages": {name: tuple(texts) for name, texts in settings.virtual_packages.items()},
-        "pip_index_url": settings.pip_index_url,
-        "link_scripts": settings.link_scripts,
-        "solve_seconds": settings.builder_solve_limit_seconds,
-        "memory_bytes": settings.builder_memory_bytes,
-    }
 
 
 def host_platform() -> str:

@@ -2,11 +2,11 @@
 
 Wakes on: `build.solved`, `artifact.requested`, `build.completed`, `build.failed`, `build.canceled`; a poll behind them.
 Emits:    `artifact.ready`, `artifact.failed`, `environment.ready` (all that was asked for is there).
-Reads:    artifacts, builds, locks, log chunks; packages out of channels, no builder's disk.
+Reads:    artifacts, builds, locks, log chunks, credentials; packages out of channels, no builder's disk.
 Writes:   artifacts, pieces, tarballs, images, base images; bytes in storage.
 
 Besides the five files: `slots` (who makes artifacts), `making` (one artifact, its lease, its outcome), `texts`,
-`tarball` and `image` (the three kinds of artifacts), `pieces` (what is missing of layers and members), `children` (warm
-child processes for many jobs), `renderer` (the child), `jobs` (what is said between the two), `base_image` (what images
-stand on).
+`tarball` and `image` (the three kinds of artifacts), `access` (credentials, and the right to what others fetched),
+`pieces` (what is missing of layers and members), `children` (warm child processes for many jobs), `renderer` (the
+child), `jobs` (what is said between the two), `base_image` (what images stand on).
 """

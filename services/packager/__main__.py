@@ -58,10 +58,9 @@ def start_child(settings: Settings) -> Child:
     return Child(argv, environ=environment(os.environ, names=names, **more))
 
 
-def setup_of(settings: Settings, channels: ChannelSettings) -> Setup:
+def setup_of(settings: Settings) -> Setup:
     return Setup(
         storage_url=settings.storage_url,
-        channels=channels.to_json(),
         cache=str(settings.packager_cache),
         cache_bytes=settings.packager_cache_bytes,
         spool=str(settings.packager_cache / SPOOL),
@@ -87,7 +86,7 @@ def main() -> int:
         return 2
     channels = channel_settings(settings)
     work = Work(database, storage, settings, channels, owner=f"{socket.gethostname()}:{os.getpid()}")
-    children = Children(lambda: start_child(settings), setup_of(settings, channels), count=settings.packager_slots)
+    children = Children(lambda: start_child(settings), setup_of(settings), count=settings.packager_slots)
     slots, relay = Slots(work, children), Relay(database, settings.amqp_url)
 
     def start() -> None:

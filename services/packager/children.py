@@ -8,17 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from condarium import log
+from condarium.conda.channels import ChannelSettings
 from condarium.domain.lock import Lock
 from condarium.errors import CondariumError, Unavailable, WorldFault
 from condarium.work.child import Child, ChildFault
-from services.packager.jobs import LOCKS_KEPT, PieceJob, Setup, TextJob, fault_from_json
+from services.packager.jobs import LOCKS_KEPT, FetchJob, PieceJob, Setup, TextJob, fault_from_json
 
 #: a job that takes longer is given up, with its child
 JOB_SECONDS = 1800.0
 
 logger = log.get(__name__)
 
-Job = PieceJob | TextJob
+Job = PieceJob | TextJob | FetchJob
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Ticket:
 
     job: Job
     done: "queue.Queue[Ticket]"
+    #: where archives come from, with the credentials of this job
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
     #: [url, sha256, size] of archives that following jobs will need
     ahead: list[tuple[str, str, int]] = field(default_factory=list)
     result: dict[str, Any] | None = None
@@ -52,15 +55,9 @@ class Children:
     def submit(self, ticket: Ticket) -> None:
         self._waiting.put(ticket)
 
-    def run(self, job: Job) -> dict[str, Any]:
-        """Waits for one job's result. Raises its fault."""
-        done: queue.Queue[Ticket] = queue.Queue()
-        self.submit(Ticket(job, done))
-        ticket = done.get()
-        if ticket.fault is not None:
-            raise ticket.fault
-        assert ticket.result is not None
-        return ticket.result
+    def using(self, channels: ChannelSettings) -> "Desk":
+        """The children as the jobs of one artifact see them."""
+        return Desk(self, channels)
 
     def stop(self) -> None:
         """Kills the children; whoever waits for a job gets Unavailable."""
@@ -81,6 +78,32 @@ class Children:
                 ticket.done.put(ticket)
 
 
+@dataclass(frozen=True)
+class Desk:
+    """Where jobs are handed in that need the same credentials."""
+
+    children: Children
+    channels: ChannelSettings
+
+    @property
+    def count(self) -> int:
+        return self.children.count
+
+    def submit(self, ticket: Ticket) -> None:
+        ticket.channels = self.channels
+        self.children.submit(ticket)
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Waits for one job's result. Raises its fault."""
+        done: queue.Queue[Ticket] = queue.Queue()
+        self.submit(Ticket(job, done))
+        ticket = done.get()
+        if ticket.fault is not None:
+            raise ticket.fault
+        assert ticket.result is not None
+        return ticket.result
+
+
 class _Lane:
     """One child and the thread that talks to it; the thread lives as long as the process, as the child must."""
 
@@ -88,6 +111,7 @@ class _Lane:
         self._owner = owner
         self._child: Child | None = None
         self._known: set[str] = set()
+        self._channels: ChannelSettings | None = None
         self._jobs = 0
         self.thread = threading.Thread(target=self._serve, name=f"renderer-{number}", daemon=True)
 
@@ -129,6 +153,7 @@ class _Lane:
             raise Unavailable("the packager is stopping")
         child = self._child = self._owner._start()
         self._known.clear()
+        self._channels = None
         child.wait_ready()
         child.send({"setup": self._owner._setup.to_json()})
         return child
@@ -136,8 +161,11 @@ class _Lane:
     def _run(self, ticket: Ticket) -> dict[str, Any]:
         child = self._ready()
         try:
+            if ticket.channels != self._channels:
+                child.send({"channels": ticket.channels.to_json()})
+                self._channels = ticket.channels
             if ticket.ahead:
-                child.send({"fetch": ticket.ahead})
+                child.send({"ahead": ticket.ahead})
             self._teach(child, _locks(ticket.job))
             self._jobs += 1
             child.send({"job": self._jobs, **ticket.job.to_json()})
@@ -175,4 +203,6 @@ class _Lane:
 
 
 def _locks(job: Job) -> Iterable[Lock]:
+    if isinstance(job, FetchJob):
+        return []
     return [job.lock] if isinstance(job, PieceJob) else job.locks

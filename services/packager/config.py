@@ -15,6 +15,7 @@ class Settings:
     database_url: str
     amqp_url: str
     storage_url: str
+    secret: str
     log_level: str
     bind: str
     health_port: int
@@ -33,6 +34,7 @@ class Settings:
     packager_cache: Path
     packager_cache_bytes: int
     layer_budget: int
+    secret_previous: str | None = None
     base_image: Path | None = None
     pip_index_url: str | None = None
     http_proxy: str | None = None

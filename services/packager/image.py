@@ -31,7 +31,7 @@ from condarium.domain.lock import Lock
 from condarium.errors import InputFault
 from condarium.storage import blob_key
 from services.packager import pieces
-from services.packager.children import Children
+from services.packager.children import Desk
 from services.packager.handlers import Made, Task, Work
 from services.packager.jobs import PieceJob
 
@@ -60,7 +60,7 @@ class _NotPossible(InputFault):
     """There is no image for one platform; others may have one."""
 
 
-def make_image(work: Work, children: Children, task: Task, *, lost: Callable[[], bool]) -> Made:
+def make_image(work: Work, children: Desk, task: Task, *, lost: Callable[[], bool]) -> Made:
     """The image of every platform that can have one; its digest is that of the OCI manifest, or of the OCI index.
 
     Raises InputFault where no platform can, and what `pieces.ensure` raises.
@@ -89,7 +89,7 @@ def make_image(work: Work, children: Children, task: Task, *, lost: Callable[[],
     return Made(digest, size, note=note, record=record)
 
 
-def _render(work: Work, children: Children, lock: Lock, lost: Callable[[], bool]) -> _Rendered:
+def _render(work: Work, children: Desk, lock: Lock, lost: Callable[[], bool]) -> _Rendered:
     """Raises _NotPossible."""
     try:
         architecture(lock.platform)

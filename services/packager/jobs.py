@@ -1,9 +1,10 @@
 """What the packager and its children say to each other, as JSON lines.
 
-To the child, once: {"setup": {"storage_url", "channels", "cache", "cache_bytes", "spool"}}.
+To the child, once: {"setup": {"storage_url", "cache", "cache_bytes", "spool"}}.
 A lock, before the first job that names it: {"lock": <lock>}; {"forget": true} when there are too many.
-{"fetch": [[url, sha256, size], ...]} for what the following jobs will need. Then any number of
-{"job": number, "kind": "layer" | "member" | "text", "lock": hash, ...}; each is answered by
+{"channels": as of ChannelSettings}, with the credentials of the artifact that the following jobs are for.
+{"ahead": [[url, sha256, size], ...]} for what the following jobs will need. Then any number of
+{"job": number, "kind": "layer" | "member" | "text" | "fetch", ...}; each is answered by
 {"event": "made", "job", "result"} or {"event": "failed", "job", "kind": "input" | "world", "message", ...}.
 """
 
@@ -23,10 +24,9 @@ Compression = Literal["gzip", "zstd"]
 
 @dataclass(frozen=True)
 class Setup:
-    """What a child needs besides its jobs; `channels` as of ChannelSettings, directories as text."""
+    """What a child needs besides its jobs; directories as text."""
 
     storage_url: str
-    channels: Mapping[str, Any]
     cache: str
     cache_bytes: int
     spool: str
@@ -74,6 +74,16 @@ class TextJob:
             "key": self.key,
             "mirrored": dict(self.mirrored),
         }
+
+
+@dataclass(frozen=True)
+class FetchJob:
+    """Brings archives into the cache, verified: [url, sha256, size] each. The result says nothing."""
+
+    wanted: Sequence[tuple[str, str, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "fetch", "wanted": [list(each) for each in self.wanted]}
 
 
 def member_kind(member: Member) -> str:

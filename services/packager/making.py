@@ -7,7 +7,7 @@ from collections.abc import Callable
 from condarium import log, metrics
 from condarium.domain.artifact import ArtifactType
 from condarium.errors import ConfigError, InputFault, LeaseLost, Unavailable, WorldFault
-from services.packager import handlers
+from services.packager import access, handlers
 from services.packager.children import Children
 from services.packager.handlers import Made, Task, Work
 from services.packager.image import make_image
@@ -67,7 +67,10 @@ class Making:
             logger.info("ready", seconds=round(seconds, 4), size=made.size, note=made.note)
 
     def _make(self) -> Made:
-        work, children, task = self._work, self._children, self._task
+        work, task = self._work, self._task
+        children = self._children.using(access.channels_of(work, task))
+        if task.artifact in access.NEED_BYTES:
+            access.show_right(work, children, task)
         match task.artifact:
             case ArtifactType.CONDA_PACK | ArtifactType.CONDA_PACK_ZST:
                 return make_tarball(work, children, task, lost=self._lost.is_set)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from condarium import log, metrics
-from condarium.database import Database, pieces
+from condarium.conda.channels import ChannelSettings
+from condarium.database import Database, package_access, pieces
 from condarium.database.pieces import Known, Makers
+from condarium.domain.link_order import Member
 from condarium.errors import CondariumError, LeaseLost
-from services.packager.children import Children, Ticket
+from services.packager.children import Desk, Ticket
 from services.packager.jobs import PieceJob
 
 #: how often it is looked whether somebody else has finished a piece
@@ -26,7 +28,7 @@ logger = log.get(__name__)
 
 def ensure(
     database: Database,
-    children: Children,
+    children: Desk,
     wanted: Mapping[str, PieceJob],
     known: Mapping[str, Known],
     *,
@@ -55,7 +57,7 @@ class _Making:
     """Gives jobs to the children while it holds their keys; what others hold, it waits for, or takes over."""
 
     def __init__(
-        self, database: Database, children: Children, missing: Mapping[str, PieceJob], lost: Callable[[], bool]
+        self, database: Database, children: Desk, missing: Mapping[str, PieceJob], lost: Callable[[], bool]
     ) -> None:
         self._database = database
         self._children = children
@@ -120,8 +122,10 @@ class _Making:
         assert ticket.result is not None
         result = dict(ticket.result)
         piece = Known(key, result.pop("digest"), result.pop("size"), result)
+        assert isinstance(ticket.job, PieceJob)
         with self._database.transaction() as session:
-            pieces.record(session, piece, kind=ticket.job.kind if isinstance(ticket.job, PieceJob) else "")
+            package_access.fetched(session, scopes_of(ticket.channels, ticket.job.members))
+            pieces.record(session, piece, kind=ticket.job.kind)
         metrics.PIECES.labels("piece", "made").inc()
         self._found[key] = piece
         self._makers.drop(key)
@@ -132,6 +136,11 @@ class _Making:
         left = [key for key in self._elsewhere if key not in self._found]
         self._elsewhere = []
         self._todo.extend(left)
+
+
+def scopes_of(channels: ChannelSettings, members: Iterable[Member]) -> dict[str, str]:
+    """Whose right it takes to read each of the packages, by sha256."""
+    return {member.sha256: channels.scope_of(member.url) for member in members}
 
 
 def _archives(jobs: Iterable[PieceJob]) -> list[tuple[str, str, int]]:

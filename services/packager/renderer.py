@@ -30,11 +30,16 @@ NICE = 10
 class Renderer:
     def __init__(self, setup: Setup) -> None:
         self._storage: Storage = open_storage(setup.storage_url)
-        self._channels = ChannelSettings.from_json(setup.channels)
-        self._source = PackageSource(Path(setup.cache), self._channels, max_bytes=setup.cache_bytes)
+        self._setup = setup
+        self.use(ChannelSettings())
         self._spool = Path(setup.spool)
         self._spool.mkdir(parents=True, exist_ok=True)
         self._locks: dict[str, Lock] = {}
+
+    def use(self, channels: ChannelSettings) -> None:
+        """Where the following jobs get archives from. What is being fetched ahead goes on as it began."""
+        self._channels = channels
+        self._source = PackageSource(Path(self._setup.cache), channels, max_bytes=self._setup.cache_bytes)
 
     def learn(self, lock: Lock) -> None:
         self._locks[lock.hash] = lock
@@ -45,10 +50,11 @@ class Renderer:
 
     def fetch_ahead(self, wanted: list[tuple[str, str, int]]) -> None:
         """Brings archives into the cache while earlier jobs are rendered; faults show when a job needs them."""
+        source = self._source
 
         def bring() -> None:
             try:
-                self._source.get_all(wanted)
+                source.get_all(wanted)
             except CondariumError:
                 return
 
@@ -58,6 +64,9 @@ class Renderer:
         """Raises CondariumError."""
         if job["kind"] == "text":
             return self._text(job)
+        if job["kind"] == "fetch":
+            self._source.get_all((url, sha256, size) for url, sha256, size in job["wanted"])
+            return {}
         lock = self._locks[job["lock"]]
         members = members_of(lock, job["members"])
         paths = self._source.get_all((member.url, member.sha256, member.size) for member in members)
@@ -68,6 +77,10 @@ class Renderer:
         (member,) = members
         archive = archives[member.sha256]
         return self._stored(lambda sink: make_member(lock, member, archive, sink=sink, **options).to_json())
+
+    def clean(self, text: str) -> str:
+        """Without what only this process knows."""
+        return redact(text, self._channels.secrets())
 
     def _stored(self, make: Callable[[Sink], dict[str, Any]]) -> dict[str, Any]:
         """Makes a piece in a file beside, then stores it under its digest."""
@@ -93,7 +106,7 @@ class Renderer:
             "explicit": lambda: lockfiles.explicit(locks[0], mirrored=mirrored),
             "rattler-lock": lambda: lockfiles.rattler_lock(locks, mirrored=mirrored),
         }
-        text = redact(formats[job["format"]](), self._channels.secrets())
+        text = self.clean(formats[job["format"]]())
         stored = self._storage.put(job["key"], text.encode())
         return {"digest": stored.sha256, "size": stored.size}
 
@@ -103,10 +116,10 @@ def answer(renderer: Renderer, job: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {"event": "made", "job": job["job"], "result": renderer.run(job)}
     except CondariumError as error:
-        return {"event": "failed", "job": job["job"], **fault_to_json(error)}
+        said = fault_to_json(error)
     except Exception as error:  # a job must have an answer; a person reads the message
-        fault = WorldFault(f"the rendering failed unexpectedly: {type(error).__name__}: {error}")
-        return {"event": "failed", "job": job["job"], **fault_to_json(fault)}
+        said = fault_to_json(WorldFault(f"the rendering failed unexpectedly: {type(error).__name__}: {error}"))
+    return {"event": "failed", "job": job["job"], **said, "message": renderer.clean(said["message"])}
 
 
 def main(up: Parent) -> None:
@@ -118,8 +131,10 @@ def main(up: Parent) -> None:
             renderer.learn(Lock.from_json(message["lock"]))
         elif "forget" in message:
             renderer.forget()
-        elif "fetch" in message:
-            renderer.fetch_ahead([(url, sha256, size) for url, sha256, size in message["fetch"]])
+        elif "channels" in message:
+            renderer.use(ChannelSettings.from_json(message["channels"]))
+        elif "ahead" in message:
+            renderer.fetch_ahead([(url, sha256, size) for url, sha256, size in message["ahead"]])
         else:
             said = answer(renderer, message)
             up.send(**said)

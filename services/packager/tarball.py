@@ -17,7 +17,7 @@ from condarium.domain.lock import Lock
 from condarium.errors import InputFault
 from condarium.storage import blob_key
 from services.packager import pieces
-from services.packager.children import Children
+from services.packager.children import Desk
 from services.packager.handlers import Made, Task, Work
 from services.packager.jobs import Compression, PieceJob
 
@@ -27,7 +27,7 @@ _CODECS: dict[ArtifactType, tuple[Codec, Compression]] = {
 }
 
 
-def make_tarball(work: Work, children: Children, task: Task, *, lost: Callable[[], bool]) -> Made:
+def make_tarball(work: Work, children: Desk, task: Task, *, lost: Callable[[], bool]) -> Made:
     """The tarball of each platform; the digest is the identity of the main one's list of members.
 
     Raises InputFault where no platform can have one, and what `pieces.ensure` raises.
@@ -55,7 +55,7 @@ def _format(compression: Compression) -> str:
 
 
 def _tarball(
-    work: Work, children: Children, lock: Lock, suffix: Codec, compression: Compression, lost: Callable[[], bool]
+    work: Work, children: Desk, lock: Lock, suffix: Codec, compression: Compression, lost: Callable[[], bool]
 ) -> Sequence[tuple[str, int]]:
     """The parts, in order; those of a tarball that is known already as they are."""
     keys = [(member_key(lock, member, compression), member) for member in link_order(lock)]

@@ -8,7 +8,7 @@ from condarium.conda.lockfiles_environment import environment_yml
 from condarium.database import logs
 from condarium.domain.artifact import ArtifactType, artifact_key
 from condarium.domain.redaction import redact
-from services.packager.children import Children
+from services.packager.children import Desk
 from services.packager.handlers import Made, Task, Work
 from services.packager.jobs import TextJob
 
@@ -21,7 +21,7 @@ _FORMATS = {
 _PAGE = 500
 
 
-def make_text(work: Work, children: Children, task: Task) -> Made:
+def make_text(work: Work, children: Desk, task: Task) -> Made:
     """Raises WorldFault, InputFault, Unavailable."""
     key = artifact_key(task.artifact, task.build.key)
     if task.artifact in _FORMATS:
@@ -29,7 +29,7 @@ def make_text(work: Work, children: Children, task: Task) -> Made:
         locks = [task.main_lock] if task.artifact == ArtifactType.EXPLICIT else every
         made = children.run(TextJob(_FORMATS[task.artifact], locks, key, mirrored(work, task)))
         return Made(made["digest"], made["size"], key)
-    text = redact(_text(work, task), work.channels.secrets())
+    text = redact(_text(work, task), (*work.channels.secrets(), *children.channels.secrets()))
     stored = work.storage.put(key, text.encode())
     return Made(stored.sha256, stored.size, key)
 

@@ -29,7 +29,13 @@ _SERVER: list[tuple[str, Any, str | None, str]] = [
         "SECRET",
         ("secret", "text"),
         None,
-        "the key that signs download addresses and cookies; any long random text, the same for all services",
+        "the key that signs download addresses and cookies, and encrypts credentials; any long random text, the same for all services",
+    ),
+    (
+        "SECRET_PREVIOUS",
+        ("secret", "text"),
+        None,
+        "what CONDARIUM_SECRET was before it was changed: credentials that are encrypted under it are read with it, and encrypted anew when a gateway starts",
     ),
     ("ADMIN_TOKEN", ("secret", "text"), None, "the token of the administrator (Bearer, or password of Basic)"),
     ("LOG_LEVEL", ("word", "debug", "info", "warning", "error"), "info", "the least severity that is logged"),
@@ -244,6 +250,13 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
         "how often watched directories are read through even without an event",
     ),
     ("WATCHER_QUIET_SECONDS", ("number", 0.05, 60), "0.3", "how long a file must be quiet before it is read"),
+    (
+        "INDEXED_CHANNELS",
+        "words",
+        None,
+        "the channels whose packages can be searched, for everybody who may read channels; unset means the default channels, [] none",
+    ),
+    ("INDEX_SECONDS", ("number", 0.2, 604800), "1800", "how often an indexed channel is asked for news"),
     (
         "WATCHER_POLLING",
         ("word", "auto", "always", "never"),

@@ -45,6 +45,7 @@ def make_work(database: Database, tmp_path: Path) -> MakeWork:
             {
                 "CONDARIUM_DATABASE_URL": database.url,
                 "CONDARIUM_AMQP_URL": "amqp://127.0.0.1:9",
+                "CONDARIUM_SECRET": "a-builder-of-tests",
                 "CONDARIUM_STORE": str(tmp_path / "store"),
                 "CONDARIUM_HEARTBEAT_SECONDS": "0.2",
                 "CONDARIUM_POLL_SECONDS": "0.1",

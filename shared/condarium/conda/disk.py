@@ -14,6 +14,8 @@ PACKAGES, REPODATA, INTERPRETERS, WHEELS = "pkgs", "repodata", "interpreters", "
 # py-rattler holds this file locked for as long as it links, so that nothing vanishes under it.
 CACHE_LOCK = ".cache.lock"
 INCOMING = ".incoming"
+#: the end of the file beside a package: lines of sha256 and scope, who may use it; without one everybody may
+ACCESS = ".access"
 _EVICTED = ".evicted"
 _DISK_FAULT = re.compile(
     r"No space left|Disk quota|Input/output error|Read-only file system|Stale file handle|Too many open files"
@@ -89,7 +91,8 @@ def _drop(package_cache: Path, names: list[str]) -> None:
     with exclusive(package_cache / CACHE_LOCK):
         # Renaming is quick; the deleting itself need not keep builds waiting.
         for name in names:
-            (package_cache / f"{name}.lock").unlink(missing_ok=True)
+            for mark in (f"{name}.lock", f"{name}{ACCESS}"):
+                (package_cache / mark).unlink(missing_ok=True)
             os.rename(package_cache / name, graveyard / name)
     shutil.rmtree(graveyard, ignore_errors=True)
 

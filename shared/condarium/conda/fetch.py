@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock as ThreadLock
-from typing import BinaryIO
+from typing import Any
 
 from condarium.conda.channels import ChannelSettings, directory_of
 from condarium.conda.disk import evict_files, exclusive
@@ -58,7 +58,10 @@ class PackageSource:
             WorldFault: not reachable, cut off, or not the bytes of the lock.
             InputFault: the channel has no such file, or refuses access.
         """
-        target = self._directory / sha256[:2] / sha256 / url.rsplit("/", 1)[-1]
+        # What came with a namespace's credential lies where nobody without that credential looks.
+        scope = self._settings.scope_of(url)
+        folder = f"{sha256}.{scope}" if scope else sha256
+        target = self._directory / sha256[:2] / folder / url.rsplit("/", 1)[-1]
         if _touch(target):
             return target
         with exclusive(self._directory / ".locks" / sha256[:2]):
@@ -94,9 +97,18 @@ class PackageSource:
 
 
 def download(
-    url: str, sha256: str, target: Path, settings: ChannelSettings, *, size: int = 0, timeout_seconds: float = 60.0
-) -> None:
+    url: str,
+    sha256: str | None,
+    target: Path,
+    settings: ChannelSettings,
+    *,
+    md5: str | None = None,
+    size: int = 0,
+    timeout_seconds: float = 60.0,
+) -> str:
     """Write the file behind the canonical `url` to `target`, from the first location that has the right bytes.
+
+    Right is what has the `sha256`, or the `md5` where only that is known. Returns the sha256.
 
     Raises WorldFault and InputFault as `PackageSource.get` does.
     """
@@ -107,8 +119,7 @@ def download(
         faults = []
         for place in settings.package_urls(url):
             try:
-                _copy(place, sha256, target, settings, size, timeout_seconds)
-                return
+                return _copy(place, sha256, md5, target, settings, size, timeout_seconds)
             except (WorldFault, InputFault) as fault:
                 faults.append(fault)
         if all(isinstance(fault, InputFault) for fault in faults):
@@ -116,37 +127,55 @@ def download(
     raise next((fault for fault in faults if isinstance(fault, WorldFault)), faults[0])
 
 
-def _copy(place: str, sha256: str, target: Path, settings: ChannelSettings, size: int, timeout: float) -> None:
+def _copy(
+    place: str,
+    sha256: str | None,
+    md5: str | None,
+    target: Path,
+    settings: ChannelSettings,
+    size: int,
+    timeout: float,
+) -> str:
+    assert sha256 or md5, "what cannot be verified is not fetched"
     shown = redact(place, settings.secrets())
-    digest, count = hashlib.sha256(), 0
+    digest, weak, count = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
     try:
-        with _open(place, settings, timeout) as source, target.open("wb") as sink:
+        with open_place(place, settings, timeout) as source, target.open("wb") as sink:
             while chunk := source.read(_CHUNK):
                 digest.update(chunk)
+                if not sha256:
+                    weak.update(chunk)
                 sink.write(chunk)
                 count += len(chunk)
                 if size and count > size:
                     raise WorldFault(f"{shown} has more bytes than the {size} that the lock states.")
     except urllib.error.HTTPError as error:
-        raise _http_fault(error, shown) from None
+        raise http_fault(error, shown, settings.refusal(place)) from None
     except FileNotFoundError:
         raise InputFault(f"{shown} does not exist.", reason="no-such-package") from None
     except (OSError, ssl.SSLError, ValueError) as error:
         raise WorldFault(f"{shown} cannot be read: {error}.") from None
     except Exception as error:  # http.client's own errors, such as IncompleteRead
         raise error if isinstance(error, WorldFault) else WorldFault(f"{shown} broke off: {error}.") from None
-    if digest.hexdigest() != sha256:
+    if sha256 and digest.hexdigest() != sha256:
         raise WorldFault(f"{shown} has sha256 {digest.hexdigest()}, but the lock states {sha256}.")
+    if not sha256 and weak.hexdigest() != md5:
+        raise WorldFault(f"{shown} has md5 {weak.hexdigest()}, but the lock states {md5}.")
+    return digest.hexdigest()
 
 
 @contextmanager
-def _open(place: str, settings: ChannelSettings, timeout: float) -> Iterator[BinaryIO]:
+def open_place(place: str, settings: ChannelSettings, timeout: float, **headers: str) -> Iterator[Any]:
+    """An open file or an HTTP response, with the credentials that `place` needs; `headers` besides.
+
+    Raises what urllib and the file system raise.
+    """
     file = directory_of(place)
     if file is not None:
         with file.open("rb") as source:
             yield source
         return
-    request = urllib.request.Request(place, headers={"User-Agent": "condarium"})
+    request = urllib.request.Request(place, headers={"User-Agent": "condarium"} | headers)
     for name, value in settings.headers(place).items():
         # Not sent on to another host by a redirect, as an ordinary header would be.
         request.add_unredirected_header(name, value)
@@ -154,14 +183,10 @@ def _open(place: str, settings: ChannelSettings, timeout: float) -> Iterator[Bin
         yield response
 
 
-def _http_fault(error: urllib.error.HTTPError, shown: str) -> WorldFault | InputFault:
+def http_fault(error: urllib.error.HTTPError, shown: str, refusal: str) -> WorldFault | InputFault:
     error.close()
     if error.code in (401, 403, 407):
-        return InputFault(
-            f"{shown} refused access ({error.code} {error.reason}); credentials are set in "
-            "CONDARIUM_CHANNEL_CREDENTIALS.",
-            reason="no-such-channel",
-        )
+        return InputFault(f"{shown} refused access ({error.code} {error.reason}). {refusal}", reason="no-such-channel")
     if error.code in (404, 410):
         return InputFault(f"{shown} does not exist ({error.code} {error.reason}).", reason="no-such-package")
     after = error.headers.get("Retry-After", "")

@@ -78,10 +78,8 @@ async def channel_fault(error: Exception, settings: ChannelSettings, channels: S
     mirror = f" {settings.mirror_sentence([channel])}" if channel and settings.is_mirrored(channel) else ""
     status = status_of(text)
     if status and status[0] in _REFUSED:
-        return InputFault(
-            f"Access to {name} was refused: {text}.{mirror} Its credentials are set in CONDARIUM_CHANNEL_CREDENTIALS.",
-            reason="no-such-channel",
-        )
+        shown = settings.refusal(status[1])
+        return InputFault(f"Access to {name} was refused: {text}.{mirror} {shown}", reason="no-such-channel")
     if "could not find subdir" in text or (status and status[0] in _ABSENT):
         return InputFault(f"Cannot find {name}: {text}.{mirror}", reason="no-such-channel")
     after = await retry_after(status, settings)

@@ -19,7 +19,7 @@ from rattler.package_streaming import download_and_extract
 
 from condarium.conda import fetch
 from condarium.conda.channels import ChannelSettings
-from condarium.conda.disk import CACHE_LOCK, INCOMING, exclusive, is_disk_fault
+from condarium.conda.disk import ACCESS, CACHE_LOCK, INCOMING, exclusive, is_disk_fault
 from condarium.conda.network import build_client, retry_after, status_of
 from condarium.domain.lock import Record
 from condarium.domain.redaction import redact
@@ -58,7 +58,7 @@ async def fill(
         WorldFault: a channel cannot be read, or its bytes are not those of the lock.
         InputFault: the channel has no such package, refuses it, or the package cannot be extracted.
     """
-    missing = [record for record in records if not _present(package_cache, record)]
+    missing = [record for record in records if not _present(package_cache, record, settings)]
     if not missing:
         return Fetched(0, 0)
     (package_cache / INCOMING).mkdir(parents=True, exist_ok=True)
@@ -90,12 +90,15 @@ def entry_name(record: Record) -> str:
     return f"{record.name}-{record.version}-{record.build}"
 
 
-def _present(package_cache: Path, record: Record) -> bool:
-    """Whether the entry holds this very archive; marks it as used now."""
+def _present(package_cache: Path, record: Record, settings: ChannelSettings) -> bool:
+    """Whether the entry holds this very archive, and this job may use it; marks it as used now."""
     entry = package_cache / entry_name(record)
     try:
         held = (package_cache / f"{entry_name(record)}.lock").read_bytes()[8:40]
         if held.hex() != record.sha256:
+            return False
+        may = _scopes(package_cache, record)
+        if may is not None and settings.scope_of(record.url) not in may:
             return False
         os.utime(entry)
     except OSError:
@@ -103,12 +106,35 @@ def _present(package_cache: Path, record: Record) -> bool:
     return True
 
 
+def _scopes(package_cache: Path, record: Record) -> set[str] | None:
+    """Whose credentials have fetched this archive; None where everybody may use it.
+
+    A digest is no secret: without this, whoever knows it would get a private package out of the cache.
+    """
+    try:
+        lines = (package_cache / f"{entry_name(record)}{ACCESS}").read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    return {line.partition(" ")[2] for line in lines if line.partition(" ")[0] == record.sha256}
+
+
+def _mark(package_cache: Path, record: Record, scope: str, held: str) -> None:
+    """Notes who may use the archive, before the entry says that it is there; `held` is the sha256 that it says now."""
+    known = _scopes(package_cache, record) if held == record.sha256 else set()
+    if known is None:
+        return  # everybody may already
+    path = package_cache / f"{entry_name(record)}{ACCESS}"
+    staging = path.with_name(f"{path.name}.{os.getpid()}")
+    staging.write_text("".join(f"{record.sha256} {each}\n" for each in sorted({*known, scope})))
+    os.replace(staging, path)
+
+
 async def _bring(record: Record, package_cache: Path, settings: ChannelSettings, client: Client) -> None:
     incoming = package_cache / INCOMING
     while True:
         with exclusive(incoming / f"{record.sha256}.lock", blocking=False) as mine:
             if mine:
-                if not _present(package_cache, record):
+                if not _present(package_cache, record, settings):
                     _remove_leftovers(incoming, record.sha256)
                     await _extract(record, incoming / f"{record.sha256}-{os.getpid()}", settings, client, package_cache)
                 return
@@ -135,7 +161,7 @@ async def _extract(
             staging = base.with_name(f"{base.name}-{attempt}-{number}")
             try:
                 await _extract_from(place, record, staging, settings, client)
-                await asyncio.to_thread(_publish, record, staging, package_cache)
+                await asyncio.to_thread(_publish, record, staging, package_cache, settings.scope_of(record.url))
                 return
             except CondariumError as fault:
                 faults.append(fault)
@@ -178,17 +204,15 @@ async def _fault(
             whole.unlink(missing_ok=True)
         return InputFault(f"{shown} is not a sound conda package: {text}.", reason="link-failed")
     if status and status[0] in (401, 403, 407):
-        return InputFault(
-            f"{shown} refused access: {text}. Credentials are set in CONDARIUM_CHANNEL_CREDENTIALS.",
-            reason="no-such-channel",
-        )
+        refusal = settings.refusal(status[1])
+        return InputFault(f"{shown} refused access: {text}. {refusal}", reason="no-such-channel")
     if (status and status[0] in (404, 410)) or "No such file" in text:
         return InputFault(f"{shown} does not exist: {text}.", reason="no-such-package")
     after = await retry_after(status, settings)
     return WorldFault(f"{shown} cannot be fetched: {text}.", retry_after=after)
 
 
-def _publish(record: Record, staging: Path, package_cache: Path) -> None:
+def _publish(record: Record, staging: Path, package_cache: Path, scope: str) -> None:
     """Make the extracted package an entry of the cache; quick, for the whole cache is locked meanwhile."""
     _make_read_only(staging)
     entry = package_cache / entry_name(record)
@@ -196,14 +220,19 @@ def _publish(record: Record, staging: Path, package_cache: Path) -> None:
     retired = staging.with_name(f"{staging.name}.old")
     with exclusive(package_cache / CACHE_LOCK):
         try:
-            revision = int.from_bytes(lock.read_bytes()[:8], "big")
+            held = lock.read_bytes()
         except OSError:
-            revision = 0
+            held = b""
+        revision = int.from_bytes(held[:8], "big")
+        if scope:
+            _mark(package_cache, record, scope, held[8:40].hex())
         if entry.exists():
             # Same name, version and build, other bytes: a rebuilt package, or one of another channel.
             os.rename(entry, retired)
         os.rename(staging, entry)
         lock.write_bytes((revision + 1).to_bytes(8, "big") + bytes.fromhex(record.sha256))
+        if not scope:
+            (package_cache / f"{entry.name}{ACCESS}").unlink(missing_ok=True)
     shutil.rmtree(retired, ignore_errors=True)
 
 

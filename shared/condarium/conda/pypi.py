@@ -29,16 +29,22 @@ _WORLD = re.compile(
     re.IGNORECASE,
 )
 
+_REFUSED = re.compile(r"\b(?:401|403|407)\b|authentication credentials|Unauthorized|Forbidden", re.IGNORECASE)
+
 
 @dataclass(frozen=True)
 class PipWish:
-    """What is to be resolved: the lines, and what conda solved for the platform."""
+    """What is to be resolved: the lines, and what conda solved for the platform.
+
+    `refusal` is what is said beside uv's words where an index refuses access.
+    """
 
     platform: str
     requirements: tuple[str, ...]
     records: tuple[Record, ...]
     virtual: tuple[str, ...]
     seconds: float = 300.0
+    refusal: str = ""
 
 
 async def resolve(wish: PipWish, uv: Uv, directory: Path) -> tuple[Wheel, ...]:
@@ -171,5 +177,7 @@ def _fault(finished: Finished, wish: PipWish, conda: Mapping[str, str]) -> Input
     if finished.status != 1 and (is_disk_fault(words) or _WORLD.search(words)):
         return WorldFault(f"The package index cannot be read: {words}")
     fixed = [f"{name} {version}" for name, version in conda.items() if re.search(rf"\b{re.escape(name)}\b", words)]
+    if wish.refusal and _REFUSED.search(words):
+        return InputFault(f"The package index refused access: {words}\n{wish.refusal}", reason="pip-unsolvable")
     note = f"\nFixed by the conda packages: {', '.join(sorted(fixed))}." if fixed else ""
     return InputFault(f"The pip section cannot be resolved for {wish.platform}: {words}{note}", reason="pip-unsolvable")

@@ -4,7 +4,7 @@ from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifac
 from condarium.database.tables.audit import Audit
 from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
 from condarium.database.tables.counts import RowCount
-from condarium.database.tables.credentials import Credential, PrivatePrefix
+from condarium.database.tables.credentials import Credential, PackageAccess
 from condarium.database.tables.environments import Environment, Namespace, Specification
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
@@ -55,13 +55,13 @@ __all__ = [
     "NamespaceUsage",
     "Outbox",
     "Package",
+    "PackageAccess",
     "PackageName",
     "PackageRecord",
     "PackageShard",
     "PackageSummary",
     "Piece",
     "Prefix",
-    "PrivatePrefix",
     "RoleMapping",
     "RowCount",
     "SettingChange",
