@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from condarium.database.build_pages import BuildFilter
+from condarium.database.environment_pages import EnvironmentFilter
 from condarium.database.listing import Paging
-from condarium.database.listing_builds import BuildFilter
-from condarium.database.listing_environments import EnvironmentFilter
 from condarium.database.listing_packages import PackageFilter
 from condarium.domain.build import Status
 

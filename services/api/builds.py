@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
+from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import listing_builds, listing_packages
-from services.api import handlers, wire
+from condarium.database import build_pages, listing_builds, listing_packages
+from services.api import handlers, lists, wire
 from services.api.bodies import BuildsQuery, Model, PackagesQuery
 from services.api.declaration import ACK, page
-from services.api.endpoint import Ack, Call, Done, Gateway, quick
+from services.api.endpoint import Ack, Call, Done, Gateway, quick, slow
 from services.api.replies import builds as replies
 
 ONE = "/api/v1/build/{build_id}/"
@@ -18,7 +19,7 @@ ONE = "/api/v1/build/{build_id}/"
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        quick(gateway, "/api/v1/build/", list_builds, query=BuildsQuery, returns=page(replies.BuildRow)),
+        slow(gateway, "/api/v1/build/", list_builds, query=BuildsQuery, returns=page(replies.BuildRow)),
         quick(gateway, ONE, show_build, returns=replies.Build, errors=(403,)),
         quick(gateway, ONE, build_again, method="PUT", returns=replies.Submitted, errors=(400, 403, 409)),
         quick(gateway, ONE, delete_build, method="DELETE", returns=ACK, errors=(400, 403)),
@@ -35,10 +36,13 @@ def routes(gateway: Gateway) -> list[Route]:
     ]
 
 
-def list_builds(session: Session, call: Call[BuildsQuery, Any]) -> Any:
+async def list_builds(call: Call[BuildsQuery, Any]) -> Response:
     """Builds that the caller sees, deleted ones too."""
-    found = listing_builds.page(session, call.query.wanted(), shown=call.caller.visible(), paging=call.query.paging())
-    return replace(found, rows=[wire.build(row) for row in found.rows])
+    paging = call.query.paging()
+    found = await build_pages.page(
+        call.gateway.reads, call.query.wanted(), shown=call.caller.visible(), paging=paging, shape=wire.BUILD
+    )
+    return lists.paged(found, paging)
 
 
 def show_build(session: Session, call: Call[Model, Any]) -> Any:

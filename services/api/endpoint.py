@@ -7,6 +7,7 @@ one is a coroutine that gets the call alone, runs in the loop, may wait for long
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 import anyio
@@ -22,6 +23,7 @@ from starlette.routing import Route
 from condarium import config
 from condarium.database import Database, roles, solves
 from condarium.database.listing import Page
+from condarium.database.reads import Reads
 from condarium.domain.token import TokenKey
 from condarium.http.authenticator import Authenticator
 from condarium.http.caller import Caller
@@ -45,6 +47,8 @@ T = TypeVar("T")
 
 #: of a value that is echoed in a validation error
 LONGEST_ECHO = 200
+#: conda-store's headers of what it will give up
+DEPRECATED = {"deprecation": "True", "sunset": "Mon, 17 Mar 2025 00:00:00 UTC"}
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,13 @@ class Gateway:
         object.__setattr__(self, "answers", Answers())
         self.feed.when(solves.ANSWERED_CHANNEL, self.answers.wake)
         object.__setattr__(self, "tallies", Tallies(self.database))
+        reads = Reads(self.database.url, size=self.settings.database_pool_size, application="condarium-api")
+        object.__setattr__(self, "reads", reads)
 
     limiter: anyio.CapacityLimiter = field(init=False)
     tallies: Tallies = field(init=False)
+    #: what lists are read with, beside the pool of `database`
+    reads: Reads = field(init=False)
     held_tokens: HeldTokens = field(init=False)
     authenticator: Authenticator = field(init=False)
     answers: Answers = field(init=False)
@@ -181,7 +189,7 @@ def quick(
         with noting_refusals(call, function.__name__):
             reply = enveloped(await call.within(run))
         if deprecated:
-            reply.headers.update({"deprecation": "True", "sunset": "Mon, 17 Mar 2025 00:00:00 UTC"})
+            reply.headers.update(DEPRECATED)
         return reply
 
     return declared(
@@ -205,6 +213,7 @@ def slow(
     method: str = "GET",
     query: type[Model] = Model,
     body: type[Model] | None = None,
+    deprecated: bool = False,
     returns: Any = (),
     errors: tuple[int, ...] = (),
     takes: Mapping[str, str] | None = None,
@@ -216,7 +225,10 @@ def slow(
     async def endpoint(request: Request) -> Response:
         call = await _call(gateway, request, query, body)
         with noting_refusals(call, getattr(function, "__name__", "slow")):
-            return await function(call)
+            reply = await function(call)
+        if deprecated:
+            reply.headers.update(DEPRECATED)
+        return reply
 
     return declared(
         Route(path, endpoint, methods=[method], name=getattr(function, "__name__", "slow")),
@@ -227,6 +239,7 @@ def slow(
         summary=summary,
         query=query,
         body=body,
+        deprecated=deprecated,
         says=function,
     )
 
@@ -238,7 +251,7 @@ async def _call(gateway: Gateway, request: Request, query: type[Model], body: ty
     for name, value in request.path_params.items():
         if isinstance(value, str) and "\0" in value:
             raise Unprocessable([_fault("string_nul", ("path", name), "String should not hold U+0000", value)])
-    asked = _validated(TypeAdapter(query), _query_values(query, request.query_params), ("query",))
+    asked = _validated(_adapter(query), _query_values(query, request.query_params), ("query",))
     content = await _body(gateway, request, body) if body is not None else None
     return Call(gateway, caller, request, asked, content)
 
@@ -264,7 +277,13 @@ async def _body(gateway: Gateway, request: Request, model: type[Model]) -> Model
     except ValueError as error:
         fault = _fault("json_invalid", ("body",), "JSON decode error", {})
         raise Unprocessable([{**fault, "ctx": {"error": str(error)}}]) from None
-    return _validated(TypeAdapter(model), content, ("body",), from_attributes=True)
+    checked: Model = _validated(_adapter(model), content, ("body",), from_attributes=True)
+    return checked
+
+
+@cache
+def _adapter(model: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(model)
 
 
 def _validated(adapter: TypeAdapter[T], value: Any, where: tuple[str, ...], *, from_attributes: bool = False) -> T:

@@ -3,23 +3,21 @@
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import environments, listing_environments
-from condarium.database.listing_environments import ORDER, After
+from condarium.database import environment_pages, environments
+from condarium.database.environment_pages import ORDER, After
 from condarium.domain import access
 from condarium.domain.access import Action, Visible
 from condarium.errors import InvalidInput
-from condarium.http.json_reply import JsonReply
-from services.api import handlers, wire
-from services.api.bodies import MAX_PAGE_SIZE, EnvironmentBody, EnvironmentsQuery, EnvironmentsV2Query, Model
+from services.api import handlers, lists, wire
+from services.api.bodies import EnvironmentBody, EnvironmentsQuery, EnvironmentsV2Query, Model
 from services.api.declaration import ACK, bare, page
-from services.api.endpoint import Ack, Call, Gateway, quick
+from services.api.endpoint import Ack, Call, Gateway, quick, slow
 from services.api.replies import environments as replies
 
 ONE = "/api/v1/environment/{namespace}/{environment_name}/"
@@ -27,7 +25,7 @@ ONE = "/api/v1/environment/{namespace}/{environment_name}/"
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        quick(
+        slow(
             gateway,
             "/api/v1/environment/",
             list_environments,
@@ -35,7 +33,7 @@ def routes(gateway: Gateway) -> list[Route]:
             deprecated=True,
             returns=page(replies.Environment),
         ),
-        quick(
+        slow(
             gateway,
             "/api/v2/environment/",
             list_environments_v2,
@@ -49,53 +47,55 @@ def routes(gateway: Gateway) -> list[Route]:
     ]
 
 
-def list_environments(session: Session, call: Call[EnvironmentsQuery, Any]) -> Any:
+async def list_environments(call: Call[EnvironmentsQuery, Any]) -> Response:
     """Environments that the caller sees; all of them when neither page nor size is asked for.
 
     conda-store's client reads one page until it has `count` rows.
     """
-    found = listing_environments.page(
-        session, call.query.wanted(), shown=_visible(session, call), paging=call.query.paging(all_by_default=True)
+    paging = call.query.paging(all_by_default=True)
+    found = await environment_pages.page(
+        call.gateway.reads,
+        call.query.wanted(),
+        shown=await _visible(call),
+        paging=paging,
+        shape=wire.ENVIRONMENT_V1,
     )
-    size = found.size if call.query.size else max(found.size, MAX_PAGE_SIZE)
-    return replace(found, rows=[wire.environment_v1(row) for row in found.rows], size=size)
+    return lists.paged(found, paging)
 
 
-def _visible(session: Session, call: Call[Any, Any]) -> Visible:
+async def _visible(call: Call[Any, Any]) -> Visible:
     """What the caller sees, less what the holder of `?jwt=` does not."""
     own = call.caller.visible()
     if not call.query.jwt:
         return own
     authenticator = call.gateway.authenticator
-    other = authenticator.recognise(session, call.query.jwt) or authenticator.defaults.anybody
+    other = await authenticator.principal(call.query.jwt) or authenticator.defaults.anybody
     return own & access.visible(other)
 
 
-def list_environments_v2(session: Session, call: Call[EnvironmentsV2Query, Any]) -> Response:
+async def list_environments_v2(call: Call[EnvironmentsV2Query, Any]) -> Response:
     """Environments by cursor: `cursor` is what the page before gave, with the same `sort_by`."""
     query = call.query
     if not set(query.sort) <= set(ORDER):
         raise InvalidInput(f"Cannot sort results by {list(query.sort)}. Valid sort_by values are {list(ORDER)}")
-    rows, count = listing_environments.after(
-        session,
+    found, last = await environment_pages.after(
+        call.gateway.reads,
         query.wanted(),
-        shown=_visible(session, call),
+        shown=await _visible(call),
         sort=query.sort,
         descending=query.order == "desc",
         limit=query.limit,
         cursor=_read_cursor(query.cursor, query.sort),
+        shape=wire.ENVIRONMENT,
     )
-    cursor = _write_cursor(rows, query.sort)
-    shown = [wire.environment(row) for row in rows]
-    return JsonReply({"data": shown, "status": "ok", "message": None, "cursor": cursor, "count": count})
+    return lists.after(found, _write_cursor(last, query.sort))
 
 
-def _write_cursor(rows: Sequence[Any], sort: Sequence[str]) -> str:
+def _write_cursor(last: After | None, sort: Sequence[str]) -> str:
     """A cursor for every page; that of an empty page means the start."""
-    last = rows[-1] if rows else None
     content = {
         "last_id": last.id if last else None,
-        "last_value": listing_environments.row_values(last, sort) if last else None,
+        "last_value": dict(zip(sort, last.values, strict=True)) if last else None,
     }
     return base64.b64encode(json.dumps(content, separators=(",", ":")).encode()).decode()
 

@@ -6,18 +6,18 @@ from typing import Any
 
 from pydantic import ConfigDict
 from sqlalchemy.orm import Session
+from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import listing_namespaces, namespaces, roles
+from condarium.database import namespace_pages, namespaces, roles
 from condarium.database.tables import Namespace
 from condarium.domain.access import Action, Binding, missing, parse_bindings
 from condarium.errors import Conflict, InvalidInput, NotAuthorized
 from condarium.http.caller import Caller
-from condarium.http.json_reply import JsonReply
-from services.api import wire
+from services.api import lists, wire
 from services.api.bodies import Model, PagingQuery, Text
 from services.api.declaration import ACK, bare
-from services.api.endpoint import Ack, Call, Gateway, quick
+from services.api.endpoint import Ack, Call, Gateway, quick, slow
 from services.api.replies import environments as replies
 
 ONE = "/api/v1/namespace/{namespace}/"
@@ -41,7 +41,7 @@ class MetadataBody(Model):
 def routes(gateway: Gateway) -> list[Route]:
     listed = bare(replies.NamespacePage)
     return [
-        quick(gateway, "/api/v1/namespace/", list_namespaces, query=PagingQuery, returns=listed),
+        slow(gateway, "/api/v1/namespace/", list_namespaces, query=PagingQuery, returns=listed),
         quick(gateway, ONE, show_namespace, returns=replies.Namespace, errors=(403,)),
         quick(gateway, ONE, create_namespace, method="POST", returns=ACK, errors=(400, 403, 409)),
         quick(gateway, ONE, update_namespace, method="PUT", body=NamespaceBody, returns=ACK, errors=(403,)),
@@ -50,13 +50,13 @@ def routes(gateway: Gateway) -> list[Route]:
     ]
 
 
-def list_namespaces(session: Session, call: Call[PagingQuery, Any]) -> Any:
+async def list_namespaces(call: Call[PagingQuery, Any]) -> Response:
     """The namespaces of which the caller sees anything."""
     shown = call.caller.visible(Action.READ_NAMESPACE)
-    page = listing_namespaces.page(session, shown=shown, paging=call.query.paging())
-    rows = [{"id": row.id, "name": row.name} for row in page.rows]
+    paging = call.query.paging()
+    found = await namespace_pages.page(call.gateway.reads, shown=shown, paging=paging, shape=wire.NAMESPACE)
     # This one list has no `message` in conda-store.
-    return JsonReply({"status": "ok", "data": rows, "page": page.page, "size": page.size, "count": page.count})
+    return lists.paged(found, paging, message=False)
 
 
 def show_namespace(session: Session, call: Call[Model, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -43,7 +43,12 @@ def application(gateway: Gateway) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         feed = asyncio.create_task(gateway.feed.run(), name="feed")
-        async with gateway.tallies.running(), gateway.held_tokens.running(), audit.keeping(gateway):
+        async with (
+            aclosing(gateway.reads),
+            gateway.tallies.running(),
+            gateway.held_tokens.running(),
+            audit.keeping(gateway),
+        ):
             yield
         gateway.feed.close()
         feed.cancel()

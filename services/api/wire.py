@@ -1,20 +1,53 @@
 """Rows as the JSON that conda-store's clients read. What is ours stands under the key `condarium`."""
 
 import zlib
-from datetime import UTC, datetime
 from typing import Any
 
+from condarium.database.json_text import Column, Shape, as_dict
+from condarium.database.json_text import moment as moment
 from condarium.database.listing_builds import Detail
 from condarium.database.listing_namespaces import Usage
 from condarium.database.tables import BuildArtifact, Environment, NamespaceRole, RoleMapping
 from condarium.domain.artifact import ArtifactState, ArtifactType, artifact_key
 
-
-def moment(value: datetime | None) -> str | None:
-    """Naive UTC with microseconds: conda-store's UI appends the `Z` itself."""
-    if value is None:
-        return None
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+#: in lists
+NAMESPACE = Shape({"id": Column("id"), "name": Column("name")})
+_OF_NAMESPACE = {"id": Column("namespace_id"), "name": Column("namespace"), "metadata_": {}, "role_mappings": []}
+#: in lists, as v2 has it
+ENVIRONMENT = Shape(
+    {
+        "id": Column("id"),
+        "namespace": _OF_NAMESPACE,
+        "name": Column("name"),
+        "current_build_id": Column("current_build_id"),
+        "description": Column("description"),
+    }
+)
+ENVIRONMENT_V1 = Shape({**ENVIRONMENT.parts, "current_build": None})
+BUILD = Shape(
+    {
+        "id": Column("id"),
+        "environment_id": Column("environment_id"),
+        "specification": None,
+        "packages": None,
+        "status": Column("status"),
+        "status_info": Column("status_info"),
+        "size": Column("size"),
+        "scheduled_on": Column("scheduled_on"),
+        "started_on": Column("started_on"),
+        "ended_on": Column("ended_on"),
+        "build_artifacts": None,
+        "condarium": {
+            "namespace": Column("namespace"),
+            "environment": Column("environment"),
+            "generation": Column("generation"),
+            "key": Column("key"),
+            "reason": Column("reason"),
+            "cancel_requested": Column("cancel_requested"),
+            "deleted_on": Column("deleted_on"),
+        },
+    }
+)
 
 
 def namespace(identity: int, name: str) -> dict[str, Any]:
@@ -31,17 +64,6 @@ def namespace_role(row: NamespaceRole, namespace_name: str) -> dict[str, Any]:
     return {"id": row.id, "namespace": namespace_name, "other_namespace": other, "role": row.role}
 
 
-def environment(row: Any) -> dict[str, Any]:
-    """A row of `listing_environments`, as v2 has it."""
-    return {
-        "id": row.id,
-        "namespace": namespace(row.namespace_id, row.namespace),
-        "name": row.name,
-        "current_build_id": row.current_build_id,
-        "description": row.description,
-    }
-
-
 def environment_of(found: Environment) -> dict[str, Any]:
     """An environment whose namespace is loaded, as v1 has it."""
     return {
@@ -51,36 +73,6 @@ def environment_of(found: Environment) -> dict[str, Any]:
         "current_build_id": found.current_build_id,
         "current_build": None,
         "description": found.description,
-    }
-
-
-def environment_v1(row: Any) -> dict[str, Any]:
-    return {**environment(row), "current_build": None}
-
-
-def build(row: Any) -> dict[str, Any]:
-    """A row of `listing_builds`."""
-    return {
-        "id": row.id,
-        "environment_id": row.environment_id,
-        "specification": None,
-        "packages": None,
-        "status": row.status,
-        "status_info": row.status_info,
-        "size": row.size,
-        "scheduled_on": moment(row.scheduled_on),
-        "started_on": moment(row.started_on),
-        "ended_on": moment(row.ended_on),
-        "build_artifacts": None,
-        "condarium": {
-            "namespace": row.namespace,
-            "environment": row.environment,
-            "generation": row.generation,
-            "key": row.key,
-            "reason": row.reason,
-            "cancel_requested": row.cancel_requested_at is not None,
-            "deleted_on": moment(row.deleted_on),
-        },
     }
 
 
@@ -98,7 +90,7 @@ def build_state(row: Any) -> dict[str, Any]:
 
 
 def build_detail(detail: Detail) -> dict[str, Any]:
-    shown = build(detail.row)
+    shown = as_dict(BUILD, detail.row)
     shown["specification"] = {
         "id": detail.specification.id,
         "name": detail.specification.name,

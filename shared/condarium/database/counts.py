@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, text
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, cast, func, literal_column, select, text
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from condarium.database.tables import Namespace, RowCount
@@ -28,7 +28,9 @@ _RECOUNT = (
 def everywhere(column: InstrumentedAttribute[int]) -> ColumnElement[int]:
     """The sum of `column` of RowCount over all namespaces that are not deleted."""
     deleted = select(Namespace.id).where(Namespace.deleted_on.is_not(None))
-    return _sum(column, RowCount.namespace_id == INSTALLATION) - _sum(column, RowCount.namespace_id.in_(deleted))
+    return _sum(column, RowCount.namespace_id == literal_column(str(INSTALLATION))) - _sum(
+        column, RowCount.namespace_id.in_(deleted)
+    )
 
 
 def within(column: InstrumentedAttribute[int], namespaces: Select[Any]) -> ColumnElement[int]:
@@ -37,7 +39,8 @@ def within(column: InstrumentedAttribute[int], namespaces: Select[Any]) -> Colum
 
 
 def _sum(column: InstrumentedAttribute[int], condition: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.coalesce(func.sum(column), 0)).where(condition).scalar_subquery()
+    total = func.coalesce(func.sum(column), literal_column("0"))
+    return select(cast(total, BigInteger)).where(condition).scalar_subquery()
 
 
 def recount(session: Session) -> None:

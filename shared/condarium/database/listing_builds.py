@@ -1,13 +1,12 @@
-"""Lists of builds, and one build with everything that is shown of it."""
+"""One build with everything that is shown of it, and what can be asked of its artifacts and packages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
-from condarium.database.listing import Page, Paging, read, visible
 from condarium.database.tables import (
     Build,
     BuildArtifact,
@@ -20,32 +19,12 @@ from condarium.database.tables import (
     Specification,
     Store,
 )
-from condarium.domain.access import Visible
 from condarium.errors import NotFound
-
-ORDER: dict[str, InstrumentedAttribute[Any]] = {
-    "id": Build.id,
-    "started_on": Build.started_on,
-    "scheduled_on": Build.scheduled_on,
-    "ended_on": Build.ended_on,
-}
-
-
-@dataclass(frozen=True)
-class BuildFilter:
-    """Empty is no filter; a build must have all of `artifacts` and `packages`."""
-
-    status: str = ""
-    environment_id: int | None = None
-    namespace: str = ""
-    name: str = ""
-    artifacts: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Detail:
-    """`row` is as in a list; `artifacts` in the order they were asked for; `locks` is a hash per platform.
+    """`row` is that of `find`; `artifacts` in the order they were asked for; `locks` is a hash per platform.
 
     `prefix` is the absolute path on the store's hosts, None until the build is completed.
     """
@@ -57,28 +36,22 @@ class Detail:
     prefix: str | None
 
 
-def has_artifact(build_id: Any, kind: str) -> ColumnElement[bool]:
+def has_artifact(build_id: Any, kind: Any) -> ColumnElement[bool]:
     """Whether the build of that column has the artifact, ready to be served."""
     return exists().where(
         BuildArtifact.build_id == build_id, BuildArtifact.artifact_type == kind, BuildArtifact.state == "READY"
     )
 
 
-def has_package(build_id: Any, name: str) -> ColumnElement[bool]:
+def has_package(build_id: Any, name: Any) -> ColumnElement[bool]:
     """Whether a lock of the build of that column has the package."""
     return exists().where(
         LockPlatform.build_id == build_id, LockPackage.lock_id == LockPlatform.lock_id, LockPackage.name == name
     )
 
 
-def page(session: Session, wanted: BuildFilter, *, shown: Visible, paging: Paging) -> Page[Any]:
-    """Builds, deleted ones too, as conda-store lists them."""
-    query = _rows().where(visible(shown), *_conditions(wanted))
-    return read(session, query, paging=paging, order=ORDER, default=("id",), last=Build.id)
-
-
 def find(session: Session, build_id: int) -> Any:
-    """One row as in the lists, deleted or not. Raises NotFound."""
+    """One build, deleted or not. Raises NotFound."""
     row = session.execute(_rows().where(Build.id == build_id)).one_or_none() if 0 < build_id < 2**63 else None
     if row is None:
         raise NotFound("build id does not exist")
@@ -150,7 +123,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
             Build.scheduled_on,
             Build.started_on,
             Build.ended_on,
-            Build.cancel_requested_at,
+            Build.cancel_requested_at.is_not(None).label("cancel_requested"),
             Build.deleted_on,
             Build.timings,
             Environment.name.label("environment"),
@@ -163,18 +136,3 @@ def _rows() -> Select[*tuple[Any, ...]]:
         .outerjoin(Prefix, Prefix.id == Build.prefix_id)
         .outerjoin(Store, Store.id == Prefix.store_id)
     )
-
-
-def _conditions(wanted: BuildFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.status:
-        conditions.append(Build.status == wanted.status)
-    if wanted.environment_id is not None:
-        conditions.append(Build.environment_id == wanted.environment_id)
-    if wanted.namespace:
-        conditions.append(Namespace.name == wanted.namespace)
-    if wanted.name:
-        conditions.append(Environment.name == wanted.name)
-    conditions += [has_artifact(Build.id, kind) for kind in wanted.artifacts]
-    conditions += [has_package(Build.id, name) for name in wanted.packages]
-    return conditions

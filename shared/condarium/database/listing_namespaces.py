@@ -1,12 +1,11 @@
-"""Lists of namespaces, and what each of them uses."""
+"""What each namespace uses."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from condarium.database.listing import Page, Paging, read, visible
+from condarium.database.listing import visible
 from condarium.database.tables import Build, Environment, Namespace, Prefix
 from condarium.domain.access import Visible
 
@@ -19,12 +18,6 @@ class Usage:
     environments: int
     builds: int
     storage: int
-
-
-def page(session: Session, *, shown: Visible, paging: Paging) -> Page[Any]:
-    """Rows of (id, name)."""
-    query = select(Namespace.id, Namespace.name).where(Namespace.deleted_on.is_(None), visible(shown, environment=None))
-    return read(session, query, paging=paging, order={"name": Namespace.name}, default=("name",), last=Namespace.id)
 
 
 def usage(session: Session, *, shown: Visible) -> list[Usage]:

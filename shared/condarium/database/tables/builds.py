@@ -70,6 +70,7 @@ class Build(Created, Leased, Table):
         Index("ix_builds_claimable", "priority", "id", postgresql_where=text("status in ('QUEUED', 'BUILDING')")),
         Index("ix_builds_specification_id", "specification_id"),
         Index("ix_builds_namespace_id_id", "namespace_id", "id"),
+        Index("ix_builds_id_and_namespace_id", "id", postgresql_include=["namespace_id"]),
         Index("ix_builds_status_id", "status", "id"),
         Index("ix_builds_scheduled_on_id", "scheduled_on", "id"),
         Index("ix_builds_started_on_id", "started_on", "id"),

@@ -146,6 +146,8 @@ def _count_from_now_on() -> None:
 
 def _index_lists() -> None:
     op.create_index("ix_builds_namespace_id_id", "builds", ["namespace_id", "id"])
+    # Pages far behind are found in this one alone.
+    op.create_index("ix_builds_id_and_namespace_id", "builds", ["id"], postgresql_include=["namespace_id"])
     op.create_index("ix_builds_status_id", "builds", ["status", "id"])
     for column in ("scheduled_on", "started_on", "ended_on"):
         op.create_index(f"ix_builds_{column}_id", "builds", [column, "id"])

@@ -1,0 +1,142 @@
+"""Lists of builds (docs/adr/0010: what is in an index, what is counted)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from condarium.database import counts, pages
+from condarium.database.json_text import Shape
+from condarium.database.listing import Paging, visible
+from condarium.database.listing_builds import has_artifact, has_package
+from condarium.database.pages import Cut, Depth, Filter, Kind, TextPage, by_namespace, one_namespace
+from condarium.database.reads import Prepared, Reads, prepare
+from condarium.database.tables import Build, Environment, Namespace, RowCount
+from condarium.domain.access import Visible
+
+ORDER: dict[str, InstrumentedAttribute[Any]] = {
+    "id": Build.id,
+    "started_on": Build.started_on,
+    "scheduled_on": Build.scheduled_on,
+    "ended_on": Build.ended_on,
+}
+
+
+@dataclass(frozen=True)
+class BuildFilter(Filter):
+    """A build must have all of `artifacts` and `packages`."""
+
+    status: str = ""
+    environment_id: int | None = None
+    namespace: str = ""
+    name: str = ""
+    artifacts: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+
+
+async def page(reads: Reads, wanted: BuildFilter, *, shown: Visible, paging: Paging, shape: Shape) -> TextPage:
+    """Builds, deleted ones too, as conda-store lists them; those of deleted namespaces are not shown.
+
+    `shape` may have the columns of `_rows`. Raises Unavailable.
+    """
+    cut = Cut.of(paging)
+    order = tuple(name for name in dict.fromkeys(paging.sort) if name in ORDER) or ("id",)
+    prepared = _prepared(shown, wanted.kind, order, paging.descending, cut.depth, shape)
+    return await pages.read(reads, prepared, wanted.values, cut)
+
+
+@lru_cache(pages.KINDS)
+def _prepared(
+    shown: Visible, kind: Kind, order: tuple[str, ...], descending: bool, depth: Depth, shape: Shape
+) -> Prepared:
+    names = order if "id" in order else (*order, "id")
+    by = pages.ordered_by([ORDER[name] for name in names], descending=descending)
+    conditions = [_seen(shown, kind), *_filters(kind)]
+    if depth == Depth.DEEP:
+        # Ids come out of an index alone; only those of the page are looked up.
+        found = depth.cut(select(Build.id).where(*conditions).order_by(*by)).subquery()
+        query = _rows().join(found, found.c.id == Build.id).order_by(*by)
+    else:
+        query = depth.cut(_rows().where(*conditions).order_by(*by))
+    if kind.only("namespace"):
+        count = _counter(shown, kind)
+    else:
+        count = pages.counted(select(Build.id).where(*conditions), depth)
+    return prepare(pages.text_page(query.subquery("page"), shape, count=count))
+
+
+def _rows() -> Select[*tuple[Any, ...]]:
+    # Names by a look for each row of the page: a join would have Postgres read all environments.
+    environment = select(Environment.name).where(Environment.id == Build.environment_id).scalar_subquery()
+    namespace = select(Namespace.name).where(Namespace.id == Build.namespace_id).scalar_subquery()
+    return select(
+        Build.id,
+        Build.environment_id,
+        Build.key,
+        Build.generation,
+        Build.status,
+        Build.status_info,
+        Build.reason,
+        Build.size,
+        Build.scheduled_on,
+        Build.started_on,
+        Build.ended_on,
+        Build.deleted_on,
+        Build.cancel_requested_at.is_not(None).label("cancel_requested"),
+        environment.label("environment"),
+        namespace.label("namespace"),
+    )
+
+
+def _counter(shown: Visible, kind: Kind) -> ColumnElement[int]:
+    """Sums of the namespaces that are shown whole; what is shown in others is counted."""
+    if shown.everything and kind.only():
+        return counts.everywhere(RowCount.builds)
+    whole = _spaces(shown.whole_namespaces, kind)
+    total = counts.within(RowCount.builds, whole)
+    if by_namespace(shown):
+        return total
+    found = select(func.count()).where(_seen_environments(shown, Namespace.id.in_(_spaces(shown, kind).except_(whole))))
+    return total + found.select_from(Build).scalar_subquery()
+
+
+def _spaces(shown: Visible, kind: Kind) -> Select[Any]:
+    """Ids of the namespaces of which anything is shown."""
+    named = [Namespace.name == name for name in kind.parameters("namespace")]
+    return select(Namespace.id).where(Namespace.deleted_on.is_(None), visible(shown, environment=None), *named)
+
+
+def _seen(shown: Visible, kind: Kind) -> ColumnElement[bool]:
+    """Builds that the caller sees, of the namespace that is asked for."""
+    if kind.parameters("namespace") or (by_namespace(shown) and one_namespace(shown)):
+        # There is one at most: an index has its builds in order.
+        one = Build.namespace_id == _spaces(shown, kind).scalar_subquery()
+        return one if by_namespace(shown) else one & _seen_environments(shown)
+    if shown.everything:
+        return Build.namespace_id.not_in(select(Namespace.id).where(Namespace.deleted_on.is_not(None)))
+    return Build.namespace_id.in_(_spaces(shown, kind)) if by_namespace(shown) else _seen_environments(shown)
+
+
+def _seen_environments(shown: Visible, *more: ColumnElement[bool]) -> ColumnElement[bool]:
+    environments = (
+        select(Environment.id)
+        .join(Namespace, Namespace.id == Environment.namespace_id)
+        .where(Namespace.deleted_on.is_(None), visible(shown), *more)
+    )
+    return Build.environment_id.in_(environments)
+
+
+def _filters(kind: Kind) -> Sequence[ColumnElement[bool]]:
+    return [
+        *(Build.status == status for status in kind.parameters("status")),
+        *(Build.environment_id == environment for environment in kind.parameters("environment_id")),
+        *(
+            Build.environment_id.in_(select(Environment.id).where(Environment.name == name))
+            for name in kind.parameters("name")
+        ),
+        *(has_artifact(Build.id, artifact) for artifact in kind.parameters("artifacts")),
+        *(has_package(Build.id, package) for package in kind.parameters("packages")),
+    ]
