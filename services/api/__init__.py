@@ -12,7 +12,7 @@ Besides the five files. `endpoint` makes a route of a plain function (caller, qu
 as JSON, `addresses` is the prefix and the slashes. The routes of one subject each, one line for each subject:
 - `health`: what operators ask; `pages`: HTML; `ui`: the conda-store web UI
 - `status`: version and permissions
-- `namespaces`, `namespace_roles`, `tokens`
+- `namespaces`, `namespace_roles`, `tokens`, `login/` (form, login provider, cookie)
 - `environments`, `specifications`, `builds`
 - `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)

@@ -1,10 +1,15 @@
 """The gateway's settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from condarium.domain.defaults import Defaults
+from condarium.domain.login_claims import Rules
+from condarium.errors import ConfigError
+from condarium.http.origins import allowed_origins
+from condarium.http.proxies import networks
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Settings:
     api_solves_per_principal: int
     audit_retention_days: float
     ui: Path | None = None
+    secret_previous: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,49 @@ class LoginSettings:
     trusted_proxies: tuple[str, ...]
     login_issuer: str | None = None
     login_client_id: str | None = None
-    login_client_secret: str | None = None
+    login_client_secret: str | None = field(default=None, repr=False)
+    ca_bundle: Path | None = None
+
+
+def login_rules(login: LoginSettings) -> Rules:
+    """What the login provider's claims give. Raises ConfigError."""
+    usual = {"github": "login", "jupyterhub": "name"}.get(login.login_provider, "preferred_username")
+    return Rules(login.login_username_claim or usual, login.login_allowed, login.login_bindings)
+
+
+def check_login(settings: Settings, login: LoginSettings) -> None:
+    """Raises ConfigError for settings of the login that do not go together."""
+    networks(login.trusted_proxies)
+    allowed_origins(login.allowed_origins)
+    login_rules(login)
+    if login.development_login and not _is_loopback(settings.bind):
+        raise ConfigError(
+            f"CONDARIUM_DEVELOPMENT_LOGIN is for one machine only, and CONDARIUM_BIND is {settings.bind}: bind to "
+            "127.0.0.1, or configure a login provider (docs/login.md)"
+        )
+    if login.login_provider == "none":
+        return
+    needed = {
+        "CONDARIUM_LOGIN_CLIENT_ID": login.login_client_id,
+        "CONDARIUM_LOGIN_CLIENT_SECRET": login.login_client_secret,
+    }
+    if login.login_provider != "github":
+        needed["CONDARIUM_LOGIN_ISSUER"] = login.login_issuer
+    elif not login.login_allowed:
+        raise ConfigError(
+            "CONDARIUM_LOGIN_ALLOWED is not set: with CONDARIUM_LOGIN_PROVIDER=github everybody who has an account "
+            'there could log in; say who may, such as {"groups": ["our-organization"]}, or {"login": ["*"]} for all'
+        )
+    for name, value in needed.items():
+        if not value:
+            raise ConfigError(f"{name} is not set: CONDARIUM_LOGIN_PROVIDER={login.login_provider} needs it")
+
+
+def _is_loopback(bind: str) -> bool:
+    try:
+        return ip_address(bind).is_loopback
+    except ValueError:
+        return bind == "localhost"
 
 
 def defaults(settings: Settings) -> Defaults:

@@ -42,7 +42,7 @@ def configure(service: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("amqp", "kombu", "nameko", "httpx", "httpcore", "urllib3"):
+    for chatty in ("amqp", "kombu", "nameko", "httpx", "httpcore", "urllib3", "authlib"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -50,11 +50,9 @@ def _wait(session: Session, subject: str, limit: int, window: timedelta) -> floa
     return 0.0 if found is None else max(1.0, float(found))
 
 
-def succeeded(session: Session, ids: Collection[int], subjects: Collection[str]) -> None:
-    """This attempt was none of a stranger: it is not counted, and those of its `subjects` are forgotten."""
-    session.execute(delete(LoginAttempt).where(LoginAttempt.id.in_(ids) | LoginAttempt.subject.in_(subjects)))
+def uncount(session: Session, ids: Collection[int]) -> None:
+    """One that succeeded does not count; nor one that was told to wait, so that the wait that was told stays true.
 
-
-def refused(session: Session, ids: Collection[int]) -> None:
-    """An attempt that was not even looked at is not counted: the wait that was told stays true."""
+    Earlier failures stay: whoever has one good login must not buy another round of guesses with it.
+    """
     session.execute(delete(LoginAttempt).where(LoginAttempt.id.in_(ids)))

@@ -7,9 +7,12 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from condarium.database import roles
+from condarium.database import namespaces, roles
 from condarium.database.tables import User
 from condarium.errors import NotAuthorized, NotFound
+
+#: of the transaction lock under which people get their namespaces
+FIRST_LOGIN_LOCK = 0x6C6F67696E
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,11 @@ class Identity:
     provider: str
     subject: str
     name: str
+    #: the one of their own, where nobody else has it; empty for none
     primary_namespace: str
     role_bindings: Mapping[str, Sequence[str]]
+    #: whether a namespace that is there already is somebody else's
+    exclusive: bool = True
 
 
 def log_in(session: Session, identity: Identity) -> User:
@@ -29,20 +35,8 @@ def log_in(session: Session, identity: Identity) -> User:
     Raises NotAuthorized when the user is disabled, or the name is that of another account.
     """
     given = {arn: list(roles) for arn, roles in identity.role_bindings.items()}
-    session.execute(
-        insert(User)
-        .values(
-            name=identity.name,
-            provider=identity.provider,
-            subject=identity.subject,
-            primary_namespace=identity.primary_namespace,
-            role_bindings=given,
-            created_by=identity.name,
-        )
-        .on_conflict_do_nothing()
-    )
     query = select(User).where(User.provider == identity.provider, User.subject == identity.subject).with_for_update()
-    found = session.execute(query).scalar_one_or_none()
+    found = session.execute(query).scalar_one_or_none() or _first_login(session, identity, given)
     if found is None:
         raise NotAuthorized(
             f"the name {identity.name!r} belongs to another account here; an administrator can say whose it is"
@@ -55,6 +49,36 @@ def log_in(session: Session, identity: Identity) -> User:
     # The name stays what it was at the first login: tokens, audit and namespaces hold it.
     found.last_login_on = session.execute(select(func.clock_timestamp())).scalar_one()
     return found
+
+
+def _first_login(session: Session, identity: Identity, given: Mapping[str, Sequence[str]]) -> User | None:
+    """None when the name is taken."""
+    # One at a time: two new people must not get the same namespace.
+    session.execute(select(func.pg_advisory_xact_lock(FIRST_LOGIN_LOCK)))
+    primary = identity.primary_namespace
+    if primary and identity.exclusive and _is_taken(session, primary):
+        primary = ""
+    session.execute(
+        insert(User)
+        .values(
+            name=identity.name,
+            provider=identity.provider,
+            subject=identity.subject,
+            primary_namespace=primary,
+            role_bindings=given,
+            created_by=identity.name,
+        )
+        .on_conflict_do_nothing()
+    )
+    query = select(User).where(User.provider == identity.provider, User.subject == identity.subject).with_for_update()
+    return session.execute(query).scalar_one_or_none()
+
+
+def _is_taken(session: Session, namespace: str) -> bool:
+    """Whoever chooses their name at a provider must not become the master of what others have made under it."""
+    if namespaces.find(session, namespace) is not None:
+        return True
+    return session.execute(select(User.id).where(User.primary_namespace == namespace)).first() is not None
 
 
 def load(session: Session, name: str) -> User:
