@@ -4,7 +4,7 @@ Wakes on: HTTP; Postgres's notifications, for event streams and waiting download
 Emits:    `build.queued`, `build.canceled`, `environment.updated`, `environment.deleted`, `artifact.requested`.
 Reads:    everything that is shown; storage for downloads.
 Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (current build, description, deleted),
-          requests for artifacts.
+          requests for artifacts, settings.
 
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
 `declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
@@ -13,7 +13,9 @@ as JSON, `addresses` is the prefix and the slashes. The routes of one subject ea
 - `health`: what operators ask; `pages`: HTML; `ui`: the conda-store web UI
 - `status`: version and permissions
 - `namespaces`, `namespace_roles`, `tokens`, `login/` (form, login provider, cookie)
+- `settings` (by level), `usage` (and quotas)
 - `environments`, `specifications`, `builds`
 - `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)
+- `credentials` (of channels, indexes and registries)
 """

@@ -12,24 +12,31 @@ from starlette.routing import Route
 
 from condarium.errors import CondariumError
 from condarium.http import faults
+from condarium.http.caller import COOKIE
+from condarium.http.origins import Origins, allowed_origins
+from condarium.http.proxies import Proxies, networks
 from condarium.http.requests import AccessLog
 from services.api import (
     artifacts,
     audit,
     builds,
+    credentials,
     downloads,
     environments,
     health,
+    login,
     namespace_roles,
     namespaces,
     openapi,
     pages,
+    settings,
     solves,
     specifications,
     status,
     streams,
     tokens,
     ui,
+    usage,
 )
 from services.api.addresses import Addresses
 from services.api.endpoint import Gateway
@@ -73,6 +80,8 @@ SUBJECTS = (
     status,
     namespaces,
     namespace_roles,
+    settings,
+    usage,
     environments,
     specifications,
     solves,
@@ -81,8 +90,10 @@ SUBJECTS = (
     downloads,
     streams,
     tokens,
+    login,
     ui,
     audit,
+    credentials,
 )
 
 
@@ -90,8 +101,9 @@ def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:
     """Outermost first."""
     slashless = [route.path_regex for route in routes if not route.path.endswith("/")]
     return [
+        Middleware(Proxies, trusted=networks(gateway.login.trusted_proxies)),
         Middleware(AccessLog),
-        # Any origin is echoed, as conda-store does: the cookie is SameSite=strict.
+        # Any origin is echoed, as conda-store does; `Origins` sees to it that a foreign one cannot use the cookie.
         Middleware(
             CORSMiddleware,
             allow_origin_regex=".*",
@@ -101,4 +113,11 @@ def _middleware(gateway: Gateway, routes: list[Route]) -> list[Middleware]:
         ),
         Middleware(faults.Surprises),
         Middleware(Addresses, prefix=gateway.settings.api_url_prefix, slashless=slashless),
+        Middleware(
+            Origins,
+            cookie=COOKIE,
+            own=gateway.settings.external_url,
+            allowed=allowed_origins(gateway.login.allowed_origins),
+            guarded=("/login/", "/logout/"),
+        ),
     ]

@@ -1,4 +1,4 @@
-"""Version, permission, usage."""
+"""Version, permission."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -6,9 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from starlette.routing import Route
 
-from condarium.database import listing_namespaces
 from condarium.domain import access
-from condarium.domain.access import Action
 from services.api import wire
 from services.api.bodies import Model
 from services.api.endpoint import Call, Gateway, quick
@@ -22,7 +20,6 @@ def routes(gateway: Gateway) -> list[Route]:
     return [
         quick(gateway, "/api/v1/", show_version, returns=replies.Version),
         quick(gateway, "/api/v1/permission/", show_permission, returns=replies.Permission, tag="status"),
-        quick(gateway, "/api/v1/usage/", show_usage, returns=dict[str, replies.Usage]),
     ]
 
 
@@ -51,9 +48,3 @@ def show_permission(session: Session, call: Call[Model, Any]) -> Any:
         # The one moment that conda-store writes with its zone.
         "expiration": f"{wire.moment(until)}Z" if until else None,
     }
-
-
-def show_usage(session: Session, call: Call[Model, Any]) -> Any:
-    """What each namespace that the caller sees holds."""
-    rows = listing_namespaces.usage(session, shown=call.caller.visible(Action.READ_USAGE).whole_namespaces)
-    return {row.namespace: wire.usage(row) for row in rows}

@@ -29,14 +29,6 @@ class Permission(Shown):
     expiration: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$")] | None
 
 
-class Usage(Shown):
-    """`storage` is in bytes."""
-
-    num_environments: int
-    num_builds: int
-    storage: int
-
-
 class Alive(Shown):
     status: Literal["alive"]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, delete, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database.tables import Namespace, SettingChange, SettingRow
-from condarium.domain.settings import Effective, Level, Levels, merge
+from condarium.domain.settings import Effective, Level, merge
 
 #: of the transaction lock under which settings are changed, so that each change knows what was there before
 _CHANGING = 0x73657474
@@ -102,14 +102,15 @@ def origins(session: Session, place: Place) -> dict[tuple[Level, str], SettingRo
     }
 
 
-def history(session: Session, place: Place, *, limit: int = 1000) -> Sequence[SettingChange]:
-    """The changes at exactly this place, the newest first."""
+def history(session: Session, place: Place, *, limit: int = 1000, before: int | None = None) -> Sequence[SettingChange]:
+    """The changes at exactly this place, the newest first; `before` is the id of the last one that was seen."""
     return (
         session.execute(
             select(SettingChange)
             .where(
                 SettingChange.namespace_id.is_not_distinct_from(place.namespace_id),
                 SettingChange.environment == place.environment,
+                true() if before is None else SettingChange.id < before,
             )
             .order_by(SettingChange.id.desc())
             .limit(limit)
@@ -129,6 +130,3 @@ def of_namespaces(session: Session, keys: Sequence[str]) -> dict[int | None, dic
     ):
         found.setdefault(row.namespace_id, {})[row.key] = row.value
     return found
-
-
-__all__ = ["GLOBAL", "Levels", "Place", "change", "effective", "history", "levels", "of_namespaces", "origins"]

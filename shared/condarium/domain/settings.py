@@ -90,25 +90,25 @@ def _check_scope(name: str, scope: Scope, level: Level) -> None:
         raise InvalidInput(f"Setting {name} is a setting of a namespace and cannot be set within an environment")
 
 
-def weakened(before: Effective, after: Effective, changed: Collection[str]) -> str | None:
+def weakened(above: Effective, current: Effective, after: Effective, changed: Collection[str]) -> str | None:
     """Which change needs an administrator of the installation, in a sentence; None when a namespace's own will do.
 
-    `before` is what held above the level that is changed, `after` what will hold there. What an installation
-    requires or forbids can be narrowed in a namespace, not widened.
+    `above` is what holds one level up, `current` what holds here now, `after` what will. What the level above requires
+    or forbids can be narrowed, not widened.
     """
     for name in changed:
         if KEYS[name].guarded:
             return f"Setting {name} can be changed by an administrator of the installation only"
-    if before["conda_allowed_channels"]:
-        allowed, wider = _urls(before), _urls(after)
-        if not wider or not wider <= allowed:
-            added = ", ".join(sorted(wider - allowed)) or "every channel"
+    if above["conda_allowed_channels"] and not {"conda_allowed_channels", "conda_channel_alias"}.isdisjoint(changed):
+        allowed, wanted = _urls(above) | _urls(current), _urls(after)
+        added = sorted(wanted - allowed) or ([] if wanted else ["every channel"])
+        if added:
             return (
                 f"the channels allowed here are {', '.join(sorted(allowed))}; "
-                f"only an administrator of the installation can allow {added}"
+                f"only an administrator of the installation can allow {', '.join(added)}"
             )
-    for name in ("conda_required_packages", "pypi_required_packages"):
-        missing = [package for package in before[name] if package not in after[name]]
+    for name in {"conda_required_packages", "pypi_required_packages"} & set(changed):
+        missing = [package for package in above[name] if package in current[name] and package not in after[name]]
         if missing:
             return (
                 f"Setting {name} must keep {', '.join(missing)}, which the level above requires; "
