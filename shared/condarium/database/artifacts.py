@@ -60,13 +60,21 @@ def of_build(session: Session, build_id: int) -> list[BuildArtifact]:
     )
 
 
-def request_eager(session: Session, build: Build, types: Iterable[str], *, actor: str = "system") -> None:
+def request_eager(
+    session: Session, build: Build, types: Iterable[str], *, same_locks: bool = False, actor: str = "system"
+) -> None:
     """What is made without being asked: called in the transaction that stores the locks.
 
-    What an earlier attempt of the build had made was of another lock, so all of it is asked for anew.
+    What an earlier attempt of the build had made is asked for anew, unless it was made of the same locks: then only
+    its log, which has grown, and what could not be made.
     """
+    stays = (
+        (ArtifactState.REQUESTED, ArtifactState.READY, ArtifactState.MAKING)
+        if same_locks
+        else (ArtifactState.REQUESTED,)
+    )
     for row in of_build(session, build.id):
-        if row.state != ArtifactState.REQUESTED:
+        if row.state not in stays or (row.state == ArtifactState.READY and row.artifact_type == ArtifactType.LOGS):
             _reset(row)
     _insert(session, build.id, [ArtifactType(name) for name in types], actor=actor)
 

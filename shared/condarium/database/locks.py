@@ -13,14 +13,21 @@ from condarium.domain.lock import Lock
 WHEELS = "pypi"
 
 
-def store(session: Session, build: Build, found: Mapping[str, Lock], *, actor: str) -> None:
-    """Gives the build one lock per platform; a lock that is known is shared. What an earlier attempt found goes."""
-    session.query(LockPlatform).filter(LockPlatform.build_id == build.id).delete(synchronize_session=False)
+def store(session: Session, build: Build, found: Mapping[str, Lock], *, actor: str) -> bool:
+    """Gives the build one lock per platform; a lock that is known is shared. What an earlier attempt found goes.
+
+    Returns whether it is what an earlier attempt found.
+    """
+    rows = session.execute(select(LockPlatform.platform, LockPlatform.lock_id).where(LockPlatform.build_id == build.id))
+    before = {row.platform: row.lock_id for row in rows}
     # In one order, or two builds that store the same locks would wait for each other.
-    for platform, lock in sorted(found.items()):
-        lock_id = _ensure(session, lock, actor=actor)
-        session.add(LockPlatform(build_id=build.id, platform=platform, lock_id=lock_id))
+    now = {platform: _ensure(session, lock, actor=actor) for platform, lock in sorted(found.items())}
+    if before == now:
+        return True
+    session.query(LockPlatform).filter(LockPlatform.build_id == build.id).delete(synchronize_session=False)
+    session.add_all(LockPlatform(build_id=build.id, platform=name, lock_id=lock_id) for name, lock_id in now.items())
     session.flush()
+    return False
 
 
 def _ensure(session: Session, lock: Lock, *, actor: str) -> int:
