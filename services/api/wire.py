@@ -6,7 +6,6 @@ from typing import Any
 from condarium.database.json_text import Column, Shape, as_dict
 from condarium.database.json_text import moment as moment
 from condarium.database.listing_builds import Detail
-from condarium.database.listing_namespaces import Usage
 from condarium.database.tables import BuildArtifact, Environment, NamespaceRole, RoleMapping
 from condarium.domain.artifact import ArtifactState, ArtifactType, artifact_key
 
@@ -145,7 +144,3 @@ def package(row: Any) -> dict[str, Any]:
         "summary": None,
         "condarium": {"kind": row.kind, "build": row.build, "size": row.size},
     }
-
-
-def usage(row: Usage) -> dict[str, int]:
-    return {"num_environments": row.environments, "num_builds": row.builds, "storage": row.storage}

@@ -8,7 +8,7 @@ Speaks JSON lines on stdout:
     {"event": "phase", "name", "state": "started" | "finished", "seconds"}   solve or lockfile, pypi, fetch, link
     {"event": "progress", "done", "total", "bytes", "bytes_total"}       packages fetched
     {"event": "solved", "locks": {platform: lock}}                       before anything is linked
-    {"event": "linked", "lock_hash", "prefix", "size", "reused"}         the end; null where no platform is ours
+    {"event": "linked", "lock_hash", "prefix", "size", "links", "reused"}   the end; null where no platform is ours
     {"event": "answered", "repodata", "unchanged"}                       the end of a job that only solves
     {"event": "failed", "kind": "input" | "world" | "internal", "reason", "message", "retry_after"}   the end
 """

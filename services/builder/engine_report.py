@@ -60,7 +60,8 @@ class Report:
             "linked",
             lock_hash=lock.hash if lock else None,
             prefix=str(linked.prefix) if linked else None,
-            size=linked.bytes if linked else 0,
+            size=linked.size.total if linked else 0,
+            links=dict(linked.size.links) if linked else {},
             reused=linked.reused if linked else False,
         )
 

@@ -1,7 +1,7 @@
 """The use cases of the builder: taking a build, and each way it goes on. Every write is fenced by the claim."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from condarium import log, metrics
-from condarium.database import Database, artifacts, builds, environments, leases, locks, outbox, stores
+from condarium.database import Database, artifacts, builds, environments, leases, locks, outbox, stores, usage
 from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.domain.lock import Lock
@@ -47,6 +47,8 @@ class Task:
     namespace: str
     name: str
     specification: Mapping[str, Any]
+    #: those that held when it was submitted; what they leave out is the builder's own
+    settings: Mapping[str, Any]
     actor: str
     #: seconds between submission and claim
     queued_seconds: float
@@ -62,7 +64,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Linked:
-    """What a finished child reports: `size` in bytes, `timings` in seconds per phase.
+    """What a finished child reports: `size` in bytes, `timings` in seconds per phase, `links` as `PrefixSize` has them.
 
     `lock_hash` is None where none of the build's platforms is the store's own: then there is no prefix.
     """
@@ -70,6 +72,7 @@ class Linked:
     lock_hash: str | None
     size: int
     timings: Mapping[str, float]
+    links: Mapping[str, int] = field(default_factory=dict)
 
 
 def take(work: Work) -> Task | None:
@@ -122,6 +125,7 @@ def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
         namespace=build.environment.namespace.name,
         name=build.environment.name,
         specification=build.specification.spec,
+        settings=build.settings,
         actor=build.created_by,
         queued_seconds=queued,
     )
@@ -168,8 +172,8 @@ def solved(work: Work, task: Task, found: Mapping[str, Lock]) -> None:
     """Stores the locks, asks for the eager artifacts, and wakes the packagers. Raises LeaseLost."""
     with work.database.transaction() as session:
         build = builds.load_claimed(session, task.held)
-        locks.store(session, build, found, actor=SOURCE)
-        artifacts.request_eager(session, build, work.settings.artifacts)
+        same = locks.store(session, build, found, actor=SOURCE)
+        artifacts.request_eager(session, build, _eager(work, build), same_locks=same)
         outbox.add(session, builds.event(session, build, BuildSolved, actor=task.actor), source=SOURCE)
 
 
@@ -193,8 +197,10 @@ def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool | N
                 name=task.name,
                 path=f"{task.namespace}/{prefix_name(result.lock_hash, task.name)}",
                 size=result.size,
+                own_size=result.size - sum(result.links.values()),
                 actor=SOURCE,
             )
+            usage.record_links(session, result.lock_hash, result.links)
         build.size = result.size
         build.timings = {"queue": round(task.queued_seconds, 4), **result.timings}
         build.status_info = None
@@ -289,10 +295,16 @@ def _end(session: Session, build: Build, status: Status) -> None:
     metrics.BUILD_SECONDS.labels(status.value).observe((build.ended_on - build.scheduled_on).total_seconds())
 
 
+def _eager(work: Work, build: Build) -> Sequence[str]:
+    """What is made of the build without being asked, by the settings under which it was submitted."""
+    chosen: Sequence[str] = build.settings.get("build_artifacts", work.settings.artifacts)
+    return chosen
+
+
 def _end_failed(session: Session, work: Work, build: Build, reason: str, message: str) -> None:
     build.reason, build.status_info = reason, message
     _end(session, build, Status.FAILED)
-    artifacts.request_log(session, build, work.settings.artifacts)
+    artifacts.request_log(session, build, _eager(work, build))
     outbox.add(
         session,
         builds.event(session, build, BuildFailed, actor=build.created_by, reason=reason, message=message),
@@ -303,7 +315,7 @@ def _end_failed(session: Session, work: Work, build: Build, reason: str, message
 def _end_canceled(session: Session, work: Work, build: Build) -> None:
     build.status_info = "canceled"
     _end(session, build, Status.CANCELED)
-    artifacts.request_log(session, build, work.settings.artifacts)
+    artifacts.request_log(session, build, _eager(work, build))
     outbox.add(
         session, builds.event(session, build, BuildCanceled, actor=build.created_by, requested=False), source=SOURCE
     )

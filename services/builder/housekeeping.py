@@ -18,7 +18,7 @@ from sqlalchemy import select
 from condarium import log
 from condarium.conda.disk import exclusive
 from condarium.conda.room import make_room
-from condarium.database import Database, solves
+from condarium.database import Database, solves, usage
 from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.errors import CondariumError
@@ -68,6 +68,8 @@ class Housekeeping:
     def _tidy(self) -> None:
         work = self._work
         symlink.render_all(work.database, work.store.directory)
+        with work.database.transaction() as session:
+            usage.measure(session)
         with work.database.transaction() as session:
             solves.forget(session)
         orders = [f"--remove={path}" for path in dead_staging(work.database, work.store.directory)]

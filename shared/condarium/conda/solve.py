@@ -18,6 +18,7 @@ from condarium.conda import matchspec, virtual
 from condarium.conda.channels import ChannelSettings, directory_of
 from condarium.conda.network import build_client, channel_fault
 from condarium.domain.lock import Lock, Record, Wheel
+from condarium.domain.specification_overrides import KNOWN
 from condarium.errors import InputFault, WorldFault
 
 _PRIORITIES = {"strict": ChannelPriority.Strict, "disabled": ChannelPriority.Disabled}
@@ -212,7 +213,34 @@ def _unsolvable(error: Exception, wish: Wish, channels: Sequence[str], settings:
             "to narrow the search."
         )
     unknown = re.search(r"No candidates were found for (\S+) \*\.", text)
+    if unknown and unknown[1].startswith("__"):
+        unknown = None
     where = f"Platform {wish.platform}; channels {', '.join(map(settings.short_name, channels))}."
     mirror = settings.mirror_sentence(channels)
-    message = "\n".join(part for part in (text, where, mirror) if part)
+    message = "\n".join(part for part in (text, where, mirror, _machine_sentence(text, wish)) if part)
     return InputFault(message, reason="no-such-package" if unknown else "unsolvable")
+
+
+#: a virtual package in the solver's words
+_VIRTUAL = re.compile(r"(?<![\w.-])(__[a-z0-9_]+)")
+
+
+def _machine_sentence(text: str, wish: Wish) -> str:
+    """What to set when the solver misses something of the machine; empty where it names nothing of the kind."""
+    assumed = {virtual.parts_of(each)[0]: each for each in wish.virtual}
+    named = list(dict.fromkeys(_VIRTUAL.findall(text)))
+    if not named:
+        return ""
+    has = [f"{name} ({assumed[name]})" if name in assumed else f"{name} (none)" for name in named]
+    variables = {package: variable for variable, (package, _) in KNOWN.items()}
+    example = f"{named[0]}={_EXAMPLES.get(named[0], '1')}"
+    wanted = [f"{variables[name]} in the variables of the specification" for name in named if name in variables]
+    return (
+        f"What the machines have is not detected but set; assumed here for {wish.platform}: {', '.join(has)}. "
+        f'If they have more, set virtual_packages to {{"{wish.platform}": ["{example}"]}} '
+        "(PUT /api/v1/setting/NAMESPACE/, or CONDARIUM_VIRTUAL_PACKAGES for the whole deployment)"
+        + (f", or {', '.join(wanted)}." if wanted else ".")
+    )
+
+
+_EXAMPLES = {"__cuda": "12.4", "__glibc": "2.35", "__osx": "14.0", "__linux": "6.1", "__archspec": "1=x86_64_v3"}

@@ -32,9 +32,19 @@ def register(session: Session, store_uuid: uuid.UUID, directory: str) -> int:
 
 
 def record_prefix(
-    session: Session, *, store_id: int, namespace_id: int, lock_hash: str, name: str, path: str, size: int, actor: str
+    session: Session,
+    *,
+    store_id: int,
+    namespace_id: int,
+    lock_hash: str,
+    name: str,
+    path: str,
+    size: int,
+    own_size: int | None = None,
+    actor: str,
 ) -> int:
-    """The id of the prefix's row; `path` is relative to the store, `size` in bytes."""
+    """The id of the prefix's row; `path` is relative to the store, `size` in bytes, `own_size` of those that are no
+    hard links."""
     session.execute(
         insert(Prefix)
         .values(
@@ -44,6 +54,7 @@ def record_prefix(
             name=name,
             path=path,
             size=size,
+            own_size=own_size,
             created_by=actor,
         )
         .on_conflict_do_nothing(
