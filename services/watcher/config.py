@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from condarium.domain.naming import check_name
 from condarium.errors import ConfigError, InvalidInput
@@ -25,6 +26,24 @@ class Settings:
     watcher_rescan_seconds: float
     watcher_quiet_seconds: float
     watcher_polling: str
+    channel_alias: str
+    channel_mirrors: Mapping[str, tuple[str, ...]]
+    channel_mirror_labels: Mapping[str, Any]
+    channel_credentials: Mapping[str, Any]
+    index_seconds: float
+    lease_seconds: float
+    heartbeat_seconds: float
+    poll_seconds: float
+    max_attempts: int
+    retry_base_seconds: float
+    retry_cap_seconds: float
+    #: opens the credentials of channels that are kept in the database
+    secret: str | None = None
+    secret_previous: str | None = None
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    ca_bundle: Path | None = None
 
     def roots(self) -> dict[str, tuple[Path, ...]]:
         """The directories of each namespace. Raises ConfigError for a bad namespace or a relative path."""

@@ -41,6 +41,9 @@ EVENT_STREAMS = Gauge("condarium_event_streams", "Event streams open in this pro
 WATCHED_FILES = Gauge("condarium_watched_files", "Specification files under the watched directories")
 WATCHED_INVALID = Gauge("condarium_watched_invalid_files", "Watched files that are no valid specification now")
 
+CHANNEL_SYNCS = Counter("condarium_channel_syncs_total", "Parts of channels read into the package index", ["outcome"])
+CHANNEL_FAILING = Gauge("condarium_channel_parts_failing", "Parts of indexed channels that cannot be read now")
+
 DEPTH = Gauge("condarium_depth", "Rows that wait, of the whole system (the same in every process)", ["what"])
 OUTBOX_LAG_SECONDS = Gauge("condarium_outbox_lag_seconds", "Age of the oldest event the broker has not confirmed")
 

@@ -17,15 +17,14 @@ import zstandard
 from condarium.conda.channels import ChannelSettings, directory_of, join
 from condarium.conda.fetch import http_fault, open_place
 from condarium.conda.json_stream import JsonStream
-from condarium.domain.package_index import IndexRecord, index_record
+from condarium.domain.package_index import CHANNELDATA, IndexRecord, index_record
 from condarium.domain.redaction import redact
 from condarium.errors import InputFault, WorldFault
 
-#: the part of a channel that has the summaries; all others are subdirs
-CHANNELDATA = "channeldata.json"
 #: bytes as sent; a channel with ten times the records of conda-forge stays below
 LARGEST = 4 << 30
 LONGEST_SUMMARY = 1000
+MOST_SUMMARIES = 500_000
 _CHUNK = 1 << 20
 _GONE = (404, 410)
 _PACKAGES = ("packages", "packages.conda")
@@ -208,11 +207,14 @@ class Records:
 
 def summaries(brought: Brought) -> Iterator[tuple[str, str]]:
     """(name, summary) of channeldata. Raises WorldFault as `Records` does."""
+    count = 0
     with _opened(brought) as source:
         stream = JsonStream(source, brought.shown)
         for key, name, raw in stream.entries():
             summary = raw.get("summary") if key == "packages" and isinstance(raw, dict) else None
             if isinstance(summary, str) and (text := _clean(summary)) and name.isprintable():
+                if (count := count + 1) > MOST_SUMMARIES:
+                    raise WorldFault(f"{brought.shown} has more than {MOST_SUMMARIES} summaries.")
                 yield name.lower(), text
     if "packages" not in stream.keys:
         raise WorldFault(f"{brought.shown} cannot be used: it has no packages, not even an empty list.")

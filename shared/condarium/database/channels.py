@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from condarium.database import leases
+from condarium.database import leases, package_sync
 from condarium.database.leases import Claim, Claimable
 from condarium.database.tables import (
     Channel,
@@ -18,6 +18,7 @@ from condarium.database.tables import (
     PackageName,
     PackageRecord,
 )
+from condarium.domain.package_index import CHANNELDATA
 
 WAITING, SYNCING = "WAITING", "SYNCING"
 #: a part that answered, and does not exist in the channel
@@ -31,7 +32,7 @@ CLAIMABLE = Claimable(
     order=(ChannelSync.checked_on.asc().nulls_first(), ChannelSync.id),
     values={"state": SYNCING},
 )
-_IS_WANTED = exists().where(Channel.id == ChannelSync.channel_id, Channel.is_indexed)
+_IS_WANTED = and_(ChannelSync.is_indexed, exists().where(Channel.id == ChannelSync.channel_id, Channel.is_indexed))
 
 
 @dataclass(frozen=True)
@@ -79,21 +80,22 @@ class Listed:
 
 
 def register(session: Session, urls: Sequence[str], parts: Sequence[str]) -> None:
-    """Indexes these channels from now on, with these parts of each, and no others."""
+    """Indexes these parts of these channels from now on, and nothing else."""
     wanted = sorted(set(urls))
     if wanted:
         made = upsert(Channel).values([{"url": url} for url in wanted])
         session.execute(made.on_conflict_do_nothing(index_elements=["url"]))
-    session.execute(
-        update(Channel)
-        .where(Channel.is_indexed != Channel.url.in_(wanted))
-        .values(is_indexed=Channel.url.in_(wanted))
-        .execution_options(synchronize_session=False)
-    )
     ids = session.execute(select(Channel.id).where(Channel.url.in_(wanted)).order_by(Channel.id)).scalars().all()
     rows = [{"channel_id": channel_id, "part": part} for channel_id in ids for part in parts]
     if rows:
         session.execute(upsert(ChannelSync).values(rows).on_conflict_do_nothing(index_elements=["channel_id", "part"]))
+    for table, is_one in ((Channel, Channel.url.in_(wanted)), (ChannelSync, ChannelSync.part.in_(parts))):
+        session.execute(
+            update(table)
+            .where(table.is_indexed != is_one)
+            .values(is_indexed=is_one)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def take(session: Session, *, owner: str, lease_seconds: float) -> Task | None:
@@ -142,22 +144,40 @@ def give_back(session: Session, held: Claim) -> None:
 
 
 def forget(session: Session) -> str | None:
-    """Deletes one channel that is no longer indexed, with all it had; its URL, or None when there is none."""
-    row = session.execute(
+    """Deletes one channel, or part of one, that is no longer indexed, with all it had; its name, None without one."""
+    gone = session.execute(
         select(Channel).where(~Channel.is_indexed).order_by(Channel.id).limit(1).with_for_update(skip_locked=True)
     ).scalar_one_or_none()
-    if row is None:
+    if gone is not None:
+        _forget_channel(session, gone.id)
+        return str(gone.url)
+    part = session.execute(
+        select(ChannelSync)
+        .where(~ChannelSync.is_indexed)
+        .order_by(ChannelSync.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).scalar_one_or_none()
+    if part is None:
         return None
-    syncs = select(ChannelSync.id).where(ChannelSync.channel_id == row.id)
-    names = select(PackageName.id).where(PackageName.channel_id == row.id)
+    if part.part == CHANNELDATA:
+        package_sync.write_summaries(session, channel_id=part.channel_id, summaries=())
+    else:
+        package_sync.remove_part(session, channel_id=part.channel_id, sync_id=part.id)
+    session.delete(part)
+    return str(part.part)
+
+
+def _forget_channel(session: Session, channel_id: int) -> None:
+    syncs = select(ChannelSync.id).where(ChannelSync.channel_id == channel_id)
+    names = select(PackageName.id).where(PackageName.channel_id == channel_id)
     for statement in (
         delete(PackageRecord).where(PackageRecord.sync_id.in_(syncs)),
         delete(Package).where(Package.name_id.in_(names)),
         # What refers to the channel goes with it.
-        delete(Channel).where(Channel.id == row.id),
+        delete(Channel).where(Channel.id == channel_id),
     ):
         session.execute(statement.execution_options(synchronize_session=False))
-    return str(row.url)
 
 
 def listed(session: Session, ids: Collection[int] | None = None) -> Sequence[Listed]:
@@ -167,7 +187,7 @@ def listed(session: Session, ids: Collection[int] | None = None) -> Sequence[Lis
     found = [row.id for row in rows]
     parts: dict[int, list[Part]] = {each: [] for each in found}
     for sync in session.execute(
-        select(ChannelSync).where(ChannelSync.channel_id.in_(found)).order_by(ChannelSync.part)
+        select(ChannelSync).where(ChannelSync.channel_id.in_(found), ChannelSync.is_indexed).order_by(ChannelSync.part)
     ).scalars():
         parts[sync.channel_id].append(_part(sync))
     counts = session.execute(

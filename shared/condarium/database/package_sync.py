@@ -97,10 +97,7 @@ def _stage(session: Session, records: Iterable[IndexRecord]) -> int:
 
 def _apply(session: Session, channel_id: int, sync_id: int, added: int, missing: set[bytes]) -> tuple[int, int]:
     """What came and what went."""
-    # Names and versions are shared by the subdirs of a channel: one at a time writes them.
-    session.execute(text("select pg_advisory_xact_lock(:space, :channel)"), {"space": _LOCK, "channel": channel_id})
-    session.execute(text("set local work_mem = '128MB'"))
-    session.execute(text("create temp table touched (package_id bigint, name_id bigint) on commit drop"))
+    _begin(session, channel_id)
     values = {"channel": channel_id, "sync": sync_id}
     inserted = removed = 0
     if added:
@@ -109,14 +106,33 @@ def _apply(session: Session, channel_id: int, sync_id: int, added: int, missing:
             inserted = _rows(session, statement, values)
     if missing:
         removed = _rows(session, _REMOVE, values | {"missing": list(missing)})
-    session.execute(text("analyze touched"))
-    session.execute(text(_LICENSES), values)
-    if missing:
-        session.execute(text(_EMPTY_PACKAGES), values)
-    session.execute(text(_COUNTS), values)
-    if missing:
-        session.execute(text(_EMPTY_NAMES), values)
+    _follow_up(session, removed=bool(missing))
     return inserted, removed
+
+
+def remove_part(session: Session, *, channel_id: int, sync_id: int) -> None:
+    """Deletes all records of a part, and what only it had."""
+    _begin(session, channel_id)
+    _rows(session, _REMOVE_ALL, {"sync": sync_id})
+    _follow_up(session, removed=True)
+
+
+def _begin(session: Session, channel_id: int) -> None:
+    # Names and versions are shared by the subdirs of a channel: one at a time writes them.
+    session.execute(text("select pg_advisory_xact_lock(:space, :channel)"), {"space": _LOCK, "channel": channel_id})
+    session.execute(text("set local work_mem = '128MB'"))
+    session.execute(text("create temp table touched (package_id bigint, name_id bigint) on commit drop"))
+
+
+def _follow_up(session: Session, *, removed: bool) -> None:
+    """Brings versions and names in line with the records of what was touched."""
+    session.execute(text("analyze touched"))
+    session.execute(text(_LICENSES))
+    if removed:
+        session.execute(text(_EMPTY_PACKAGES))
+    session.execute(text(_COUNTS))
+    if removed:
+        session.execute(text(_EMPTY_NAMES))
 
 
 def _rows(session: Session, statement: str, values: Mapping[str, Any]) -> int:
@@ -175,6 +191,7 @@ with removed as (
     select p.id, p.name_id from packages p where p.id in (select package_id from removed) returning 1
 ) select count(*) from removed
 """
+_REMOVE_ALL = _REMOVE.replace("and digest = any(cast(:missing as bytea[]))", "")
 _LICENSES = """
 update packages p set license = newest.license
 from (

@@ -28,6 +28,7 @@ class Deployment:
     builder_solve_limit_seconds: float
     artifacts: tuple[str, ...]
     settings: Mapping[str, Any]
+    indexed_channels: tuple[str, ...] | None = None
 
     @cached_property
     def values(self) -> Mapping[str, Any]:
@@ -36,11 +37,12 @@ class Deployment:
 
     def checked(self, check_match_spec: CheckMatchSpec) -> Mapping[str, Any]:
         """As `values`, with the match specs judged by `check_match_spec`. Raises ConfigError."""
+        indexed = self.default_channels if self.indexed_channels is None else self.indexed_channels
         named = {
             "default_namespace": ("CONDARIUM_DEFAULT_NAMESPACE", self.default_namespace),
             "conda_channel_alias": ("CONDARIUM_CHANNEL_ALIAS", self.channel_alias),
             "conda_default_channels": ("CONDARIUM_DEFAULT_CHANNELS", self.default_channels),
-            "conda_indexed_channels": ("CONDARIUM_DEFAULT_CHANNELS", self.default_channels),
+            "conda_indexed_channels": ("CONDARIUM_INDEXED_CHANNELS", indexed),
             "conda_solve_platforms": ("CONDARIUM_PLATFORMS", self.platforms),
             "virtual_packages": ("CONDARIUM_VIRTUAL_PACKAGES", self.virtual_packages),
             "link_scripts": ("CONDARIUM_LINK_SCRIPTS", self.link_scripts),
@@ -53,12 +55,14 @@ class Deployment:
             # An empty list of these is nobody's wish.
             if value != ()
         }
+        # Of this one it is: then nothing is indexed.
+        found.setdefault("conda_indexed_channels", [])
         for key, value in self.settings.items():
             if key not in KEYS:
                 raise ConfigError(f"{NAME}: {key!r} is not a key of settings; they are {', '.join(KEYS)}")
             if KEYS[key].fixed is not None:
                 raise ConfigError(f"{NAME}: {key} cannot be set: {KEYS[key].fixed}")
-            if key in named and key != "conda_indexed_channels":
+            if key in named:
                 raise ConfigError(f"{NAME}: {key} has a variable of its own, {named[key][0]}")
             found[key] = _checked(NAME, key, value, check_match_spec)
         return found

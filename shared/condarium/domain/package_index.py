@@ -4,6 +4,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+#: the part of a channel that has the summaries; all others are subdirs
+CHANNELDATA = "channeldata.json"
+
 _LARGEST = 2**63 - 1
 #: larger timestamps are milliseconds, smaller ones seconds: the end of the year 9999
 _LAST_SECOND = 253_402_300_799

@@ -37,6 +37,8 @@ class ChannelSync(Leased, Table):
     channel_id: Mapped[int] = mapped_column(ForeignKey("channels.id", ondelete="CASCADE"))
     #: a subdir such as linux-64; or `channeldata.json`, which has the summaries
     part: Mapped[str]
+    #: false once it is no longer asked for: its rows are deleted
+    is_indexed: Mapped[bool] = mapped_column(server_default="true")
     #: WAITING (until `not_before`), SYNCING
     state: Mapped[str] = mapped_column(server_default="WAITING")
     #: what was read last: location, ETag, Last-Modified, sha256 of the bytes

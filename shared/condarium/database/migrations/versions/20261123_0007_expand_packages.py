@@ -33,6 +33,7 @@ def _channels() -> None:
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("channel_id", sa.BigInteger(), nullable=False),
         sa.Column("part", sa.Text(), nullable=False),
+        sa.Column("is_indexed", sa.Boolean(), server_default="true", nullable=False),
         sa.Column("state", sa.Text(), server_default="WAITING", nullable=False),
         sa.Column("seen", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("records", sa.BigInteger(), server_default="0", nullable=False),
