@@ -10,6 +10,7 @@ import sys
 
 from condarium import config, log, metrics
 from condarium.database import Database, builds, check_schema, solves, stores
+from condarium.domain.deployment import Deployment
 from condarium.errors import CondariumError
 from condarium.messaging import broker
 from condarium.messaging.health import Health
@@ -48,7 +49,7 @@ def start_child(settings: Settings) -> Child:
 def main() -> int:
     os.umask(0o022)  # prefixes and symlinks are for others to read
     try:
-        settings = config.load(Settings, os.environ)
+        settings, deployment = config.load(Settings, os.environ), config.load(Deployment, os.environ).values
         log.configure("builder", settings.log_level)
         database = Database(
             settings.database_url, pool_size=settings.database_pool_size, application="condarium-builder"
@@ -61,7 +62,7 @@ def main() -> int:
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    work = Work(database, settings, store, owner=f"{socket.gethostname()}:{os.getpid()}")
+    work = Work(database, settings, store, owner=f"{socket.gethostname()}:{os.getpid()}", deployment=deployment)
     slots = Slots(work, lambda: start_child(settings))
     solve_slots = SolveSlots(work, lambda: start_child(settings))
     relay, housekeeping = Relay(database, settings.amqp_url), Housekeeping(work, environment(os.environ))

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from condarium import log, metrics
-from condarium.database import Database, artifacts, builds, environments, leases, locks, outbox, stores, usage
+from condarium.database import Database, artifacts, builds, environments, leases, locks, outbox, settings, stores, usage
 from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.domain.lock import Lock
@@ -19,7 +19,7 @@ from condarium.domain.naming import prefix_name
 from condarium.events import BuildCanceled, BuildCompleted, BuildFailed, BuildQueued, BuildSolved, BuildStarted
 from services.builder.config import Settings
 from services.builder.logbook import Logbook
-from services.builder.store import FULL_DISK, Store, disk_percent, full_disk_sentence
+from services.builder.store import FULL_DISK, Store, disk_percent, full_disk_sentence, has_free
 
 SOURCE = "builder"
 logger = log.get(__name__)
@@ -33,6 +33,8 @@ class Work:
     settings: Settings
     store: Store
     owner: str
+    #: the settings of the deployment by their keys (`Deployment.values`)
+    deployment: Mapping[str, Any] = field(default_factory=dict)
     #: set while builds say that they wait for this disk
     disk_said: Event = field(default_factory=Event)
 
@@ -80,9 +82,10 @@ def take(work: Work) -> Task | None:
 
     Builds that were canceled, or whose workers died too often, are ended on the way.
     """
-    percent = disk_percent(work.store.directory)
-    if percent >= work.settings.builder_disk_hard_percent:
-        _say_disk_is_full(work, percent)
+    percent, wanted = disk_percent(work.store.directory), _bytes_wanted(work)
+    missing = not has_free(work.store.directory, wanted)
+    if missing or percent >= work.settings.builder_disk_hard_percent:
+        _say_disk_is_full(work, full_disk_sentence(percent, wanted=wanted if missing else 0))
         return None
     if work.disk_said.is_set():
         _say_disk_has_room(work)
@@ -131,7 +134,13 @@ def _begin(session: Session, work: Work, held: leases.Claim) -> Task | None:
     )
 
 
-def _say_disk_is_full(work: Work, percent: float) -> None:
+def _bytes_wanted(work: Work) -> int:
+    """What the setting storage_threshold says now."""
+    with work.database.transaction() as session:
+        return int(settings.effective(session, deployment=work.deployment)["storage_threshold"])
+
+
+def _say_disk_is_full(work: Work, sentence: str) -> None:
     work.disk_said.set()
     # What says so already stays as it is: hosts would write over each other's sentences, for every build, at each poll.
     with work.database.transaction() as session:
@@ -140,7 +149,7 @@ def _say_disk_is_full(work: Work, percent: float) -> None:
             .where(Build.status == Status.QUEUED)
             .where(or_(Build.status_info.is_(None), Build.status_info.not_like(f"{FULL_DISK}%")))
             .where(or_(Build.not_before.is_(None), Build.not_before <= func.clock_timestamp()))
-            .values(status_info=full_disk_sentence(percent))
+            .values(status_info=sentence)
             .execution_options(synchronize_session=False)
         )
 

@@ -68,7 +68,7 @@ def _with_access(work: Work, job: Job, chosen: Mapping[str, Any]) -> Job:
 
 
 def _settings(work: Work, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What all jobs have in common; `chosen` (`policy.engine`) held when it was asked for, the rest is the builder's."""
+    """What all jobs have in common; `chosen` (`policy.engine`) held when it was asked for, the rest is ours."""
     settings = work.settings
     virtual: Mapping[str, Sequence[str]] = chosen.get("virtual_packages", settings.virtual_packages)
     return {

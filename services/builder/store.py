@@ -51,5 +51,12 @@ def disk_percent(directory: Path) -> float:
     return 100 * usage.used / (usage.used + usage.free)
 
 
-def full_disk_sentence(percent: float) -> str:
-    return f"{FULL_DISK}{percent:.0f} % on {socket.gethostname()}: waits until space is freed"
+def full_disk_sentence(percent: float, *, wanted: int = 0) -> str:
+    """`wanted` are the bytes that must be free, where that is what is missing."""
+    missing = f", less than {wanted:,} bytes free (setting storage_threshold)" if wanted else ""
+    return f"{FULL_DISK}{percent:.0f} % on {socket.gethostname()}{missing}: waits until space is freed"
+
+
+def has_free(directory: Path, wanted: int) -> bool:
+    """Whether so many bytes are free for us on the file system of `directory`."""
+    return wanted <= 0 or shutil.disk_usage(directory).free >= wanted
