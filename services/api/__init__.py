@@ -15,6 +15,7 @@ as JSON, `addresses` is the prefix and the slashes. The routes of one subject ea
 - `namespaces`, `namespace_roles`, `tokens`, `login/` (form, login provider, cookie)
 - `settings` (by level), `usage` (and quotas)
 - `environments`, `specifications`, `builds`
+- `packages` (what the indexed channels have, and the channels)
 - `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)
 - `credentials` (of channels, indexes and registries)

@@ -5,14 +5,17 @@ import sys
 import time
 
 from condarium import config, log
-from condarium.database import Database, check_schema, namespaces
+from condarium.conda import matchspec
+from condarium.database import Database, check_schema, credentials, namespaces
+from condarium.domain.deployment import Deployment
+from condarium.domain.sealing import Vault
 from condarium.errors import CondariumError, Unavailable
 from condarium.http.feed import Feed
 from condarium.http.server import serve
 from condarium.messaging import broker
 from condarium.messaging.relay import Relay
 from condarium.storage import open_storage
-from services.api.config import Settings
+from services.api.config import LoginSettings, Settings, check_login
 from services.api.endpoint import Gateway
 from services.api.service import application
 
@@ -24,7 +27,9 @@ logger = log.get("services.api")
 
 def main() -> int:
     try:
-        settings = config.load(Settings, os.environ)
+        settings, login = config.load(Settings, os.environ), config.load(LoginSettings, os.environ)
+        check_login(settings, login)
+        deployment = config.load(Deployment, os.environ).checked(matchspec.check)
         log.configure("api", settings.log_level)
         database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-api")
         wait_for(database)
@@ -32,6 +37,7 @@ def main() -> int:
         with database.transaction() as session:
             # A web UI offers to make environments in the namespaces that there are: a new installation has this one.
             namespaces.ensure(session, settings.default_namespace, actor="system")
+        seal_anew(database, settings)
         storage = open_storage(settings.storage_url)
         storage.prepare()
         feed, relay = Feed(database), Relay(database, settings.amqp_url)
@@ -40,7 +46,7 @@ def main() -> int:
             "broker": lambda: broker.ping(settings.amqp_url),
             "storage": storage.check,
         }
-        gateway = Gateway(settings, database, storage, feed, checks)
+        gateway = Gateway(settings, database, storage, feed, checks, login=login, deployment=deployment)
     except CondariumError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -54,6 +60,16 @@ def main() -> int:
         relay.stop()
         database.close()
     return 0
+
+
+def seal_anew(database: Database, settings: Settings) -> None:
+    """After CONDARIUM_SECRET was changed: what CONDARIUM_SECRET_PREVIOUS opens is sealed with the new one."""
+    with database.transaction() as session:
+        done, closed = credentials.reseal(session, Vault(settings.secret, settings.secret_previous))
+    if done:
+        logger.info("credentials were encrypted anew", credentials=done)
+    if closed:
+        logger.warning("credentials cannot be decrypted with this CONDARIUM_SECRET; set them anew", names=closed)
 
 
 def wait_for(database: Database) -> None:

@@ -1,6 +1,6 @@
 """What queries and bodies may hold. Faults come out in FastAPI's form, which conda-store's clients know."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -9,6 +9,7 @@ from condarium.database.build_pages import BuildFilter
 from condarium.database.environment_pages import EnvironmentFilter
 from condarium.database.listing import Paging
 from condarium.database.listing_packages import PackageFilter
+from condarium.database.packages import Wanted, WantedRecords
 from condarium.domain.build import Status
 
 MAX_PAGE_SIZE = 100
@@ -37,6 +38,8 @@ class Model(BaseModel):
     """Names that it does not know are ignored, as conda-store does."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+    #: whether what was sent is left out of the reply that says what is wrong with it
+    secretive: ClassVar[bool] = False
 
 
 class PagingQuery(Model):
@@ -121,6 +124,31 @@ class PackagesQuery(PagingQuery):
     def wanted(self) -> PackageFilter:
         exact = self.exact.lower() not in ("", "0", "false")
         return PackageFilter(search=self.search, exact=exact, build=self.build, platform=self.platform)
+
+
+class CatalogueQuery(PagingQuery):
+    """Packages of the indexed channels; `exact` as in PackagesQuery; `distinct_on` ignores what is no column."""
+
+    search: Text = ""
+    exact: Text = ""
+    build: Text = ""
+    channel: Text = ""
+    distinct_on: tuple[Text, ...] = ()
+
+    def wanted(self) -> Wanted:
+        exact = self.exact.lower() not in ("", "0", "false")
+        return Wanted(self.search, exact, self.build, self.channel.rstrip("/"), self.distinct_on)
+
+
+class RecordsQuery(PagingQuery):
+    name: Annotated[Text, Field(min_length=1)]
+    version: Text = ""
+    build: Text = ""
+    channel: Text = ""
+    subdir: Text = ""
+
+    def wanted(self) -> WantedRecords:
+        return WantedRecords(self.name, self.version, self.build, self.channel.rstrip("/"), self.subdir)
 
 
 class ArtifactQuery(Model):

@@ -277,7 +277,7 @@ async def _body(gateway: Gateway, request: Request, model: type[Model]) -> Model
     except ValueError as error:
         fault = _fault("json_invalid", ("body",), "JSON decode error", {})
         raise Unprocessable([{**fault, "ctx": {"error": str(error)}}]) from None
-    checked: Model = _validated(_adapter(model), content, ("body",), from_attributes=True)
+    checked: Model = _validated(_adapter(model), content, ("body",), from_attributes=True, hide=model.secretive)
     return checked
 
 
@@ -286,13 +286,18 @@ def _adapter(model: type[T]) -> TypeAdapter[T]:
     return TypeAdapter(model)
 
 
-def _validated(adapter: TypeAdapter[T], value: Any, where: tuple[str, ...], *, from_attributes: bool = False) -> T:
+def _validated(
+    adapter: TypeAdapter[T], value: Any, where: tuple[str, ...], *, from_attributes: bool = False, hide: bool = False
+) -> T:
     try:
         return adapter.validate_python(value, from_attributes=from_attributes)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
         raise Unprocessable(
-            [_fault(each["type"], (*where, *each["loc"]), each["msg"], each["input"]) for each in faults]
+            [
+                _fault(each["type"], (*where, *each["loc"]), each["msg"], None if hide else each["input"])
+                for each in faults
+            ]
         ) from None
 
 

@@ -52,9 +52,14 @@ SAMPLES = {
     "name": "default/first",
     "reference": "latest",
     "file": "main.js",
+    "subject": "default",
+    "credential": "art",
     "digest": f"sha256:{'0' * 64}",
 }
+CREDENTIAL = {"kind": "bearer", "url": "https://conda.example.org", "token": "t"}
 BODIES = {
+    "/api/v1/credential/{subject}/": CREDENTIAL,
+    "/api/v1/credential/{namespace}/{credential}/": CREDENTIAL,
     "/api/v1/specification/": {"specification": SPECIFICATION.format("first")},
     "/api/v1/environment/{namespace}/{environment_name}/": {"description": "asked"},
 }

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from condarium.database.tables import Credential, Namespace
+from condarium.database.tables import Credential, Namespace, Solve
 from condarium.domain.credential import Kind, RegistryLogin, Use, as_shown, covers
 from condarium.domain.sealing import CannotOpen, Sealed, Vault
 from condarium.errors import Conflict, NotFound, Unavailable
@@ -55,8 +55,8 @@ def put(
     url: str,
     values: dict[str, str],
     actor: str,
-) -> bool:
-    """Sets a credential, new or instead of what was there; whether it is new.
+) -> Credential:
+    """Sets a credential, new or instead of what was there.
 
     Raises Conflict when another one of the same use has the URL already, or there are too many.
     """
@@ -70,16 +70,18 @@ def put(
         raise Conflict(f"credential {twin.name!r} is for {kind.use} {url} already; change that one, or delete it")
     if row is None and len(others) >= MOST:
         raise Conflict(f"there are {len(others)} credentials already, and at most {MOST} are kept in one place")
-    new = row is None
+    now = session.execute(select(func.clock_timestamp())).scalar_one()
     if row is None:
         row = Credential(namespace_id=namespace_id, name=name, created_by=actor)
         session.add(row)
     sealed = vault.seal(json.dumps(values, sort_keys=True), _context(namespace_id, name, kind, url))
     row.kind, row.use, row.url = kind.value, kind.use.value, url
     row.key_id, row.sealed = sealed.key_id, sealed.data
-    row.updated_by, row.updated_on = actor, session.execute(select(func.clock_timestamp())).scalar_one()
+    row.updated_by, row.updated_on = actor, now
     session.flush()
-    return new
+    session.refresh(row)
+    _forget_answers(session, namespace)
+    return row
 
 
 def drop(session: Session, *, namespace: Namespace | None, name: str) -> Credential:
@@ -92,7 +94,19 @@ def drop(session: Session, *, namespace: Namespace | None, name: str) -> Credent
         raise NotFound("credential does not exist")
     session.delete(row)
     session.flush()
+    _forget_answers(session, namespace)
     return row
+
+
+def _forget_answers(session: Session, namespace: Namespace | None) -> None:
+    """What was solved, or refused, with the credentials of before is solved again when it is asked for."""
+    where = () if namespace is None else (Solve.namespace == namespace.name,)
+    session.execute(
+        update(Solve)
+        .where(Solve.state.in_(("SOLVED", "FAILED")), *where)
+        .values(answered_on=None)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def end(session: Session, namespace: Namespace) -> None:

@@ -43,6 +43,9 @@ class Vault:
         sealed = AESGCM(self._keys[self.key_id]).encrypt(nonce, text.encode(), context.encode())
         return Sealed(self.key_id, base64.b64encode(nonce + sealed).decode())
 
+    def knows(self, key_id: str) -> bool:
+        return key_id in self._keys
+
     def open(self, sealed: Sealed, context: str) -> str:
         """Raises CannotOpen."""
         key = self._keys.get(sealed.key_id)
