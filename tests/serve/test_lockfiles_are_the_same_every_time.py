@@ -15,6 +15,7 @@ from condarium.conda import lockfiles, lockfiles_conda_lock
 from condarium.conda.lockfiles_environment import quoted, scalar
 from condarium.conda.lockfiles_header import name_of, topologically
 from condarium.domain.lock import Lock, Record, Wheel
+from condarium.domain.lockfile_origin import origins_of, write_origins
 from condarium.domain.specification import parse
 
 FORGE = "https://conda.anaconda.org/conda-forge"
@@ -106,6 +107,7 @@ def test_the_explicit_list_to_the_letter() -> None:
     assert lockfiles.explicit(LINUX) == (
         f"# linux-64: lock {LINUX.hash}\n"
         "# Use: conda create --name NAME --file THIS_FILE\n"
+        f"# condarium: {write_origins(origins_of([LINUX]))}\n"
         "# platform: linux-64\n"
         "@EXPLICIT\n"
         f"{FORGE}/linux-64/libc-like-1.0-0.conda#sha256:{sha256}\n"
@@ -161,6 +163,7 @@ def test_conda_lock_holds_what_its_clients_look_for() -> None:
         "channels": [{"url": FORGE, "used_env_vars": []}, {"url": OTHER, "used_env_vars": []}],
         "platforms": ["linux-64", "osx-arm64"],
         "sources": ["environment.yml"],
+        "custom_metadata": {"condarium": write_origins(origins_of([LINUX, MAC]))},
     }
     (b,) = [package for package in document["package"] if package["name"] == "b"]
     assert b["dependencies"] == {"__glibc": ">=2", "a": ">=1,<2", "python": ""}

@@ -15,8 +15,10 @@ from urllib.parse import unquote
 from rattler import Gateway, RepoDataRecord
 
 from condarium.conda import fetch, pypi, virtual
+from condarium.conda.archive import bad_package
 from condarium.conda.archive_index import read_index
 from condarium.conda.channels import ChannelSettings
+from condarium.conda.disk import is_disk_fault
 from condarium.conda.link import to_rattler
 from condarium.conda.network import channel_fault
 from condarium.conda.solve import open_sources, raw_of
@@ -163,7 +165,12 @@ def _open(item: LockedPackage, desk: Desk) -> Record:
         )
     facts = {"subdir": item.subdir, "fn": filename, "url": item.url, "channel": f"{item.channel}/"}
     raw = {**index, **facts, "sha256": sha256, "md5": md5, "size": size}
-    (record,) = to_rattler([Record(raw)], desk.scratch / f"{key}.record")
+    try:
+        (record,) = to_rattler([Record(raw)], desk.scratch / f"{key}.record")
+    except (OSError, ValueError) as error:
+        if is_disk_fault(str(error)):
+            raise
+        raise bad_package(filename, f"its index.json is no record: {error}") from None
     return Record({**raw_of(record), "url": item.url})
 
 

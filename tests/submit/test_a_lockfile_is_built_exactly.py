@@ -1,0 +1,162 @@
+"""A lockfile that is handed in becomes the environment that it describes, without a solve."""
+
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.http_directory import serve_directory
+from tests.fixtures.system import System
+
+SPECIFICATION = {
+    "name": "locked",
+    "channels": ["conda-forge"],
+    "dependencies": ["python", "flask"],
+    "variables": {"GREETING": "hello"},
+}
+FORGE = "https://conda.anaconda.org/conda-forge"
+
+
+@pytest.fixture(scope="module")
+def built(workshop: System) -> dict[str, Any]:
+    return workshop.wait_build(workshop.submit(SPECIFICATION))
+
+
+def export(system: System, build_id: int, form: str) -> str:
+    reply = system.api.get(f"/api/v1/build/{build_id}/lockfile/?format={form}&wait=60", follow_redirects=True)
+    assert reply.status_code == 200, reply.text
+    return reply.text
+
+
+def post(system: System, text: str, name: str = "imported", **more: Any) -> Any:
+    body = {"specification": text, "is_lockfile": True, "environment_name": name, "namespace": "default", **more}
+    return system.api.post("/api/v1/specification/", json=body)
+
+
+def build(system: System, text: str, name: str = "imported", status: str = "COMPLETED") -> dict[str, Any]:
+    reply = post(system, text, name)
+    assert reply.status_code == 200, reply.text
+    return system.wait_build(reply.json()["data"]["build_id"], status=status)
+
+
+def log(system: System, build_id: int) -> str:
+    return str(system.api.get(f"/api/v1/build/{build_id}/logs/", follow_redirects=True).text)
+
+
+@pytest.mark.parametrize("form", ["json", "conda-lock", "explicit", "pixi"])
+def test_our_own_lockfiles_come_back_as_the_same_lock(workshop: System, built: dict[str, Any], form: str) -> None:
+    again = build(workshop, export(workshop, built["id"], form), f"from-{form}")
+    assert again["condarium"]["locks"] == built["condarium"]["locks"]
+    assert "solve" not in again["condarium"]["seconds"]
+    assert "Solving" not in log(workshop, again["id"])
+    prefix = Path(again["condarium"]["prefix"])
+    assert (prefix / "bin/flask").exists()
+    assert json.loads((prefix / "conda-meta/state").read_text())["env_vars"] == SPECIFICATION["variables"]
+    theirs, ours = (
+        sorted((Path(each["condarium"]["prefix"]) / "conda-meta").glob("*.json")) for each in (built, again)
+    )
+    assert [path.name for path in ours] == [path.name for path in theirs]
+
+
+def test_it_is_shown_as_conda_store_shows_it(workshop: System, built: dict[str, Any]) -> None:
+    reply = post(workshop, export(workshop, built["id"], "json"), "shown", environment_description="from a file")
+    shown = workshop.build(reply.json()["data"]["build_id"])["specification"]
+    assert shown["name"] == "shown"
+    assert set(shown["spec"]) == {"name", "description", "lockfile"}
+    assert shown["spec"]["description"] == "from a file"
+    lockfile = shown["spec"]["lockfile"]
+    assert lockfile["version"] == 1
+    assert [channel["url"] for channel in lockfile["metadata"]["channels"]] == [FORGE]
+    assert {"python", "flask"} <= {package["name"] for package in lockfile["package"]}
+    workshop.wait_build(reply.json()["data"]["build_id"])
+
+
+def test_a_lockfile_of_another_tool_has_no_more_than_packages(workshop: System, built: dict[str, Any]) -> None:
+    """Without our comment: the packages are the same, what was asked for and the variables are not known."""
+    text = "".join(
+        line for line in export(workshop, built["id"], "explicit").splitlines(True) if "condarium" not in line
+    )
+    again = build(workshop, text, "foreign")
+    ours, theirs = (
+        {row["name"]: (row["version"], row["condarium"]["build"]) for row in packages(workshop, each["id"])}
+        for each in (built, again)
+    )
+    assert ours == theirs
+    assert again["condarium"]["locks"] != built["condarium"]["locks"]
+
+
+def packages(system: System, build_id: int) -> list[dict[str, Any]]:
+    return list(system.api.get(f"/api/v1/build/{build_id}/packages/").json()["data"])
+
+
+def test_md5_is_enough_and_the_channel_tells_the_rest(workshop: System, built: dict[str, Any]) -> None:
+    document = json.loads(export(workshop, built["id"], "json"))
+    lines = [f"{package['url']}#{package['hash']['md5']}" for package in document["package"]]
+    again = build(workshop, "\n".join(["@EXPLICIT", *lines]), "md5")
+    hashes = [json.loads(path.read_text())["sha256"] for path in meta(again)]
+    assert sorted(hashes) == sorted(package["hash"]["sha256"] for package in document["package"])
+
+
+def meta(found: dict[str, Any]) -> list[Path]:
+    return sorted((Path(found["condarium"]["prefix"]) / "conda-meta").glob("*.json"))
+
+
+def test_a_package_that_no_index_knows_tells_of_itself(
+    workshop: System, built: dict[str, Any], sample_channel: Path, tmp_path: Path
+) -> None:
+    """Archives without an index: their records are read out of them."""
+    document = json.loads(export(workshop, built["id"], "json"))
+    wanted = [package for package in document["package"] if package["name"] in ("tzdata", "ca-certificates")]
+    for package in wanted:
+        relative = package["url"].removeprefix(f"{FORGE}/")
+        (tmp_path / relative).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sample_channel / relative, tmp_path / relative)
+    with serve_directory(tmp_path) as channel:
+        lines = [
+            f"{channel.url}/{package['url'].removeprefix(f'{FORGE}/')}#{package['hash']['md5']}" for package in wanted
+        ]
+        found = build(workshop, "\n".join(["# platform: linux-64", "@EXPLICIT", *lines]), "bare")
+    assert {json.loads(path.read_text())["name"] for path in meta(found)} == {"tzdata", "ca-certificates"}
+    known = {path.name: json.loads(path.read_text()) for path in meta(built)}
+    for path in meta(found):
+        record, theirs = json.loads(path.read_text()), known[path.name]
+        same = ("name", "version", "build", "build_number", "depends", "license", "sha256", "md5", "size", "timestamp")
+        assert {key: record.get(key) for key in same} == {key: theirs.get(key) for key in same}
+
+
+def test_other_bytes_than_the_lockfile_says_fail_at_once(workshop: System, built: dict[str, Any]) -> None:
+    text = export(workshop, built["id"], "explicit")
+    line = next(line for line in text.splitlines() if "/tzdata-" in line)
+    wrong = re.sub(r"sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", line)
+    found = build(workshop, text.replace(line, wrong), "wrong", status="FAILED")
+    assert "tzdata" in found["status_info"]
+    assert "lockfile says 0000" in found["status_info"]
+    assert found["condarium"]["reason"] == "no-such-package"
+
+
+def test_an_identical_specification_is_a_new_build_that_is_there_at_once(
+    workshop: System, built: dict[str, Any]
+) -> None:
+    began = time.monotonic()
+    again = workshop.wait_build(workshop.submit(SPECIFICATION))
+    seconds = time.monotonic() - began
+    assert again["id"] != built["id"]
+    assert again["condarium"]["prefix"] == built["condarium"]["prefix"]
+    assert again["condarium"]["locks"] == built["condarium"]["locks"]
+    # The prefix is there: nothing is fetched, and linking is a look.
+    assert "fetch" not in again["condarium"]["seconds"]
+    assert again["condarium"]["seconds"]["link"] < 1
+    assert seconds < 15
+
+
+def test_what_is_locked_may_be_looked_at_first(workshop: System, built: dict[str, Any]) -> None:
+    body = {"specification": export(workshop, built["id"], "pixi"), "is_lockfile": True}
+    reply = workshop.api.post("/api/v1/solve/?namespace=default&environment=locked", json=body)
+    assert reply.status_code == 200, reply.text
+    data = reply.json()["data"]
+    assert data["current"]["same_locks"]
+    assert data["changes"] == {"linux-64": {"added": [], "removed": [], "changed": []}}
