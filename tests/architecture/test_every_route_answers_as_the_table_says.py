@@ -1,7 +1,6 @@
 """The authorisation table: every route of both edges, asked by everybody; a route without a row fails."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,7 @@ from services.api import service as api_service
 from services.api.endpoint import Gateway
 from services.registry import service as registry_service
 from services.registry.service import Registry
-from tests.fixtures.authorisation import COLUMNS, GATEWAY, ON_DEMAND, REGISTRY, Row
+from tests.fixtures.authorisation import COLUMNS, GATEWAY, ON_DEMAND, REGISTRY, SOMETIMES, Row
 from tests.fixtures.gateway import TOKEN, gateway_settings
 from tests.fixtures.registry import registry_settings
 from tests.fixtures.served import Served, make_lock, served
@@ -169,12 +168,17 @@ def layer(world: World) -> str:
     return f"sha256:{next(iter(world.content.layers))}"
 
 
+def without_a_row(app: Starlette, table: dict[str, Row]) -> list[str]:
+    known = routes(app)
+    assert len(known) == len(set(known))
+    return sorted(set(known) - set(table) - set(SOMETIMES))
+
+
 def test_every_route_has_a_row_and_every_row_a_route(world: World) -> None:
     for edge, app, table in (("gateway", world.gateway, GATEWAY), ("registry", world.registry, REGISTRY)):
-        known = routes(app)
-        assert len(known) == len(set(known))
-        assert set(known) - set(table) == set(), f"{edge}: give these a row in tests/fixtures/authorisation.py"
-        assert set(table) - set(known) == set(), f"{edge}: rows without a route"
+        missing = "\n".join(without_a_row(app, table))
+        assert missing == "", f"{edge}: give these a row in tests/fixtures/authorisation.py"
+        assert set(table) - set(routes(app)) == set(), f"{edge}: rows without a route"
 
 
 def test_the_gateway_answers_as_the_table_says(world: World) -> None:
@@ -213,8 +217,7 @@ def test_a_route_without_a_row_is_found(world: World, monkeypatch: pytest.Monkey
 
     added = [*world.gateway.router.routes, Route("/leak/", leak)]
     monkeypatch.setattr(world.gateway.router, "routes", added)
-    with pytest.raises(AssertionError, match=re.escape("GET /leak/")):
-        test_every_route_has_a_row_and_every_row_a_route(world)
+    assert "GET /leak/" in without_a_row(world.gateway, GATEWAY)
     wrong = asyncio.run(walk(world, world.gateway, world.feeds[0], {"GET /leak/": Row("403 " * 8, "/leak/")}))
     assert wrong == [f"GET /leak/: {'200 ' * 7}200, not {'403 ' * 8}"]
 
