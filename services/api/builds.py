@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import build_pages, listing_builds, listing_packages
+from condarium.database import build_pages, channels, listing_builds, listing_packages
 from services.api import handlers, lists, wire
 from services.api.bodies import BuildsQuery, Model, PackagesQuery
 from services.api.declaration import ACK, page
@@ -81,4 +81,5 @@ def list_packages(session: Session, call: Call[PackagesQuery, Any]) -> Any:
     """The packages in the lock of a build."""
     row = handlers.find_build(session, call.caller, call.number("build_id"))
     found = listing_packages.page(session, row.id, call.query.wanted(), paging=call.query.paging())
-    return replace(found, rows=[wire.package(each) for each in found.rows])
+    updated = channels.updated(session, {each.channel for each in found.rows})
+    return replace(found, rows=[wire.build_package(each, updated) for each in found.rows])

@@ -1,6 +1,8 @@
 """Rows as the JSON that conda-store's clients read. What is ours stands under the key `condarium`."""
 
 import zlib
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from condarium.database.json_text import Column, Shape, as_dict
@@ -131,16 +133,28 @@ def artifact(item: BuildArtifact) -> dict[str, Any]:
     }
 
 
-def package(row: Any) -> dict[str, Any]:
-    """A row of `listing_packages`."""
-    # Channels have no rows of their own: their ids need only be the same in every reply.
-    channel = {"id": zlib.crc32(row.channel.encode()), "name": row.channel, "last_update": None}
+def channel_id(url: str) -> int:
+    """Channels that are not indexed have no rows: ids only need to be the same in every reply."""
+    return zlib.crc32(url.encode())
+
+
+def channel(url: str, updated: Mapping[str, datetime | None]) -> dict[str, Any]:
+    """The channel of a package; `updated` as `channels.updated` gives it."""
+    return {"id": channel_id(url), "name": url, "last_update": moment(updated.get(url))}
+
+
+def package(row: Any, updated: Mapping[str, datetime | None]) -> dict[str, Any]:
+    """A row of `packages`."""
     return {
         "id": row.id,
-        "channel": channel,
+        "channel": channel(row.channel, updated),
         "license": row.license,
         "name": row.name,
         "version": row.version,
-        "summary": None,
-        "condarium": {"kind": row.kind, "build": row.build, "size": row.size},
+        "summary": row.summary,
     }
+
+
+def build_package(row: Any, updated: Mapping[str, datetime | None]) -> dict[str, Any]:
+    """A row of `listing_packages`."""
+    return package(row, updated) | {"condarium": {"kind": row.kind, "build": row.build, "size": row.size}}

@@ -7,6 +7,7 @@ from pydantic import Field
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
 from services.api.replies.envelopes import Moment, Sha256, Shown
+from services.api.replies.packages import Package
 
 Seconds = Annotated[dict[str, Any], Field(description="seconds per phase", examples=[{"solve": 0.4, "link": 1.2}])]
 
@@ -101,25 +102,13 @@ class Build(Shown):
     condarium: BuildDetails
 
 
-class ChannelOfPackage(Shown):
-    id: int
-    name: str
-    last_update: Moment | None
-
-
 class PackageExtras(Shown):
     kind: Literal["conda", "pypi"]
     build: str | None
     size: int | None
 
 
-class BuildPackage(Shown):
+class BuildPackage(Package):
     """A package in the lock of a build."""
 
-    id: int
-    channel: ChannelOfPackage
-    license: str | None
-    name: str
-    version: str
-    summary: str | None
     condarium: PackageExtras

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy import and_, case, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
@@ -68,7 +68,6 @@ class Part:
 class Listed:
     """A channel with its parts; `updated_on` is the moment since which nothing of it was missed, None before that."""
 
-    id: int
     url: str
     names: int
     parts: Sequence[Part]
@@ -180,15 +179,15 @@ def _forget_channel(session: Session, channel_id: int) -> None:
         session.execute(statement.execution_options(synchronize_session=False))
 
 
-def listed(session: Session, ids: Collection[int] | None = None) -> Sequence[Listed]:
-    """The indexed channels by URL, all or those of `ids`, in three statements."""
-    query = select(Channel.id, Channel.url).where(Channel.is_indexed).order_by(Channel.url)
-    rows = session.execute(query if ids is None else query.where(Channel.id.in_(ids))).all()
+def listed(session: Session) -> Sequence[Listed]:
+    """The indexed channels by URL, in three statements."""
+    rows = session.execute(select(Channel.id, Channel.url).where(Channel.is_indexed).order_by(Channel.url)).all()
     found = [row.id for row in rows]
     parts: dict[int, list[Part]] = {each: [] for each in found}
-    for sync in session.execute(
+    syncs = (
         select(ChannelSync).where(ChannelSync.channel_id.in_(found), ChannelSync.is_indexed).order_by(ChannelSync.part)
-    ).scalars():
+    )
+    for sync in session.execute(syncs).scalars():
         parts[sync.channel_id].append(_part(sync))
     counts = session.execute(
         select(PackageName.channel_id, func.count())
@@ -196,7 +195,19 @@ def listed(session: Session, ids: Collection[int] | None = None) -> Sequence[Lis
         .group_by(PackageName.channel_id)
     )
     names = {row[0]: row[1] for row in counts}
-    return [Listed(row.id, row.url, names.get(row.id, 0), parts[row.id]) for row in rows]
+    return [Listed(row.url, names.get(row.id, 0), parts[row.id]) for row in rows]
+
+
+def updated(session: Session, urls: Collection[str]) -> dict[str, datetime | None]:
+    """Since when nothing of these channels was missed; those that are not indexed are left out."""
+    read_everywhere = func.bool_and(ChannelSync.checked_on.is_not(None))
+    rows = session.execute(
+        select(Channel.url, case((read_everywhere, func.min(ChannelSync.checked_on))))
+        .join(ChannelSync, and_(ChannelSync.channel_id == Channel.id, ChannelSync.is_indexed))
+        .where(Channel.is_indexed, Channel.url.in_(urls))
+        .group_by(Channel.url)
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def failing(session: Session) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, lateral, selec
 from sqlalchemy.orm import Session, aliased
 
 from condarium.database.listing import Page, Paging
-from condarium.database.tables import Channel, Package, PackageName, PackageRecord, PackageSummary
+from condarium.database.tables import Channel, ChannelSync, Package, PackageName, PackageRecord, PackageSummary
 
 #: what rows are sorted by and made distinct by, in the order that stands when nothing else is asked for
 COLUMNS = ("channel", "name", "version")
@@ -49,6 +49,57 @@ def page(session: Session, wanted: Wanted, *, paging: Paging) -> Page[Any]:
     if len(distinct) in (0, 3) and "name" in listing.leading:
         return listing.all_versions()
     return listing.whatever(distinct)
+
+
+@dataclass(frozen=True)
+class WantedRecords:
+    """Records of one package: `name` in full; empty is no filter; `build` is a part of a build's text."""
+
+    name: str
+    version: str = ""
+    build: str = ""
+    channel: str = ""
+    subdir: str = ""
+
+
+def records(session: Session, wanted: WantedRecords, *, paging: Paging) -> Page[Any]:
+    """What repodata says of each file of a package, by version, channel, subdir and build."""
+    query = (
+        select(
+            Channel.url.label("channel"),
+            ChannelSync.part.label("subdir"),
+            PackageName.name,
+            Package.version,
+            *(getattr(PackageRecord, name) for name in _SHOWN),
+        )
+        .select_from(PackageName)
+        .join(Channel, Channel.id == PackageName.channel_id)
+        .join(Package, Package.name_id == PackageName.id)
+        .join(PackageRecord, PackageRecord.package_id == Package.id)
+        .join(ChannelSync, ChannelSync.id == PackageRecord.sync_id)
+        .where(Channel.is_indexed.is_(true()), PackageName.name == wanted.name.lower())
+    )
+    for column, value in ((Package.version, wanted.version), (Channel.url, wanted.channel)):
+        query = query.where(column == value) if value else query
+    if wanted.subdir:
+        query = query.where(ChannelSync.part == wanted.subdir)
+    if wanted.build:
+        query = query.where(PackageRecord.build.contains(wanted.build, autoescape=True))
+    order: list[Any] = [Package.version_key, Package.version, Channel.url, ChannelSync.part]
+    order += [PackageRecord.build_number, PackageRecord.build, PackageRecord.file_name]
+    size = paging.size or 100
+    rows = session.execute(
+        query.order_by(*(column.desc() if paging.descending else column.asc() for column in order))
+        .limit(size)
+        .offset((paging.page - 1) * size)
+    ).all()
+    count = session.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    return Page(rows, paging.page, size, count)
+
+
+_SHOWN = (
+    "file_name", "build", "build_number", "license", "size", "timestamp", "sha256", "depends", "constrains",
+)  # fmt: skip
 
 
 class _Listing:
