@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.channel",
     "tests.fixtures.containers",
     "tests.fixtures.engine",
+    "tests.fixtures.edges",
     "tests.fixtures.environments",
     "tests.fixtures.compose",
     "tests.fixtures.gateway",
