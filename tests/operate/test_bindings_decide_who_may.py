@@ -146,6 +146,18 @@ def test_roles_must_be_a_list(roles: object) -> None:
         parse_bindings({"a/*": roles})
 
 
+def test_bindings_are_bounded() -> None:
+    with pytest.raises(InvalidInput, match="more than 500 roles"):
+        parse_bindings({f"team/{number}": ["viewer"] for number in range(501)})
+    many = holder({f"t{number:03}*/*e*": ["viewer"] for number in range(500)})
+    visible(many)
+    started = time.perf_counter()
+    for _ in range(100):
+        assert not may(many, Action.READ_BUILD, Resource("u", "x"))
+        assert len(visible(many).arns) == 500
+    assert time.perf_counter() - started < 2.0
+
+
 def test_bindings_are_written_as_they_were_bound() -> None:
     found = bindings_as_json(parse_bindings({"*/*": ["admin"], "team/ml-*": ["editor", "viewer"]}))
     assert found == {"*/*": ["admin"], "team/ml-*": ["developer", "viewer"]}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from condarium.domain.arn import ANY, EVERYTHING, Arn, matches, widest
 from condarium.domain.roles import (
@@ -146,4 +147,10 @@ ALL_VISIBLE = Visible((EVERYTHING,))
 
 def visible(principal: Principal, action: Action = Action.READ_ENVIRONMENT) -> Visible:
     """Where the principal may do `action`, for lists."""
-    return Visible(widest(each.arn for each in principal.bindings if action in PERMISSIONS[each.role]))
+    return _visible(principal.bindings, action)
+
+
+@lru_cache(maxsize=1024)
+def _visible(bindings: tuple[Binding, ...], action: Action) -> Visible:
+    """Remembered: finding the widest of many patterns compares each with each."""
+    return Visible(widest(each.arn for each in bindings if action in PERMISSIONS[each.role]))

@@ -81,6 +81,9 @@ PERMISSIONS: Mapping[Role, frozenset[Action]] = {
     Role.ADMIN: frozenset(Action),
 }
 
+#: each request looks through all of its principal's
+MOST_BINDINGS = 500
+
 #: only the administrators of the whole installation may, whatever it is about
 OF_THE_INSTALLATION = frozenset({Action.UPDATE_QUOTA, Action.MANAGE_TOKENS, Action.OPERATE})
 #: of no namespace when none is named: who may do it anywhere may do it
@@ -109,12 +112,14 @@ def parse_role(text: str) -> Role:
 
 
 def parse_bindings(mapping: Mapping[str, Any]) -> tuple[Binding, ...]:
-    """Out of conda-store's form, `{"team/*": ["developer"]}`. Raises InvalidInput."""
-    found = set()
+    """Out of conda-store's form, `{"team/*": ["developer"]}`; at most MOST_BINDINGS. Raises InvalidInput."""
+    found: set[Binding] = set()
     for arn, roles in mapping.items():
         if not isinstance(roles, (list, tuple, set, frozenset)) or not all(isinstance(role, str) for role in roles):
             raise InvalidInput(f'the roles on {show(arn)} are no list of words, such as ["viewer"]')
         found |= {Binding(parse_arn(arn), parse_role(role)) for role in roles}
+        if len(found) > MOST_BINDINGS:
+            raise InvalidInput(f"more than {MOST_BINDINGS} roles are bound; use wider ARNs, such as team/*")
     return tuple(sorted(found))
 
 
