@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, Subquery, func, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
-from condarium.database import counts, pages
+from condarium.database import counts, labels, pages
 from condarium.database.json_text import Shape
 from condarium.database.listing import Paging, visible
 from condarium.database.listing_builds import has_artifact, has_package
-from condarium.database.pages import Cut, Depth, Filter, Kind, TextPage, by_namespace, one_namespace
+from condarium.database.pages import Cut, Depth, Filter, Kind, TextPage, by_namespace, few_namespaces
 from condarium.database.reads import Prepared, Reads, prepare
 from condarium.database.tables import Build, Environment, Namespace, RowCount
 from condarium.domain.access import Visible
@@ -27,7 +27,7 @@ ORDER: dict[str, InstrumentedAttribute[Any]] = {
 
 @dataclass(frozen=True)
 class BuildFilter(Filter):
-    """A build must have all of `artifacts` and `packages`."""
+    """A build must have all of `artifacts`, `packages` and `labels`."""
 
     status: str = ""
     environment_id: int | None = None
@@ -35,12 +35,15 @@ class BuildFilter(Filter):
     name: str = ""
     artifacts: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    #: each a text `key=value`
+    labels: tuple[str, ...] = ()
+    label_keys: tuple[str, ...] = ()
 
 
 async def page(reads: Reads, wanted: BuildFilter, *, shown: Visible, paging: Paging, shape: Shape) -> TextPage:
     """Builds, deleted ones too, as conda-store lists them; those of deleted namespaces are not shown.
 
-    `shape` may have the columns of `_rows`. Raises Unavailable.
+    `shape` may have _COLUMNS, `environment` and `namespace`. Raises Unavailable.
     """
     cut = Cut.of(paging)
     order = tuple(name for name in dict.fromkeys(paging.sort) if name in ORDER) or ("id",)
@@ -55,40 +58,65 @@ def _prepared(
     names = order if "id" in order else (*order, "id")
     by = pages.ordered_by([ORDER[name] for name in names], descending=descending)
     conditions = [_seen(shown, kind), *_filters(kind)]
+    one_by_one = by_namespace(shown) and (kind.parameters("namespace") or few_namespaces(shown))
+    columns = [Build.id] if depth == Depth.DEEP else _COLUMNS
+    if one_by_one and kind.only("namespace") and order == ("id",) and depth != Depth.WHOLE:
+        query = _along_namespaces(_spaces(shown, kind), columns, depth, descending=descending)
+    else:
+        query = depth.cut(select(*columns).where(*conditions).order_by(*by))
     if depth == Depth.DEEP:
         # Ids come out of an index alone; only those of the page are looked up.
-        found = depth.cut(select(Build.id).where(*conditions).order_by(*by)).subquery()
-        query = _rows().join(found, found.c.id == Build.id).order_by(*by)
-    else:
-        query = depth.cut(_rows().where(*conditions).order_by(*by))
+        found = query.subquery()
+        query = select(*_COLUMNS).join(found, found.c.id == Build.id).order_by(*by)
     if kind.only("namespace"):
         count = _counter(shown, kind)
     else:
         count = pages.counted(select(Build.id).where(*conditions), depth)
-    return prepare(pages.text_page(query.subquery("page"), shape, count=count))
+    return prepare(pages.text_page(_named(query.subquery("found")), shape, count=count))
 
 
-def _rows() -> Select[*tuple[Any, ...]]:
-    # Names by a look for each row of the page: a join would have Postgres read all environments.
-    environment = select(Environment.name).where(Environment.id == Build.environment_id).scalar_subquery()
-    namespace = select(Namespace.name).where(Namespace.id == Build.namespace_id).scalar_subquery()
-    return select(
-        Build.id,
-        Build.environment_id,
-        Build.key,
-        Build.generation,
-        Build.status,
-        Build.status_info,
-        Build.reason,
-        Build.size,
-        Build.scheduled_on,
-        Build.started_on,
-        Build.ended_on,
-        Build.deleted_on,
-        Build.cancel_requested_at.is_not(None).label("cancel_requested"),
-        environment.label("environment"),
-        namespace.label("namespace"),
+_COLUMNS = (
+    Build.id,
+    Build.environment_id,
+    Build.namespace_id,
+    Build.key,
+    Build.generation,
+    Build.status,
+    Build.status_info,
+    Build.reason,
+    Build.size,
+    Build.scheduled_on,
+    Build.started_on,
+    Build.ended_on,
+    Build.deleted_on,
+    Build.cancel_requested_at.is_not(None).label("cancel_requested"),
+)
+
+
+def _along_namespaces(
+    spaces: Select[Any], columns: Sequence[Any], depth: Depth, *, descending: bool
+) -> Select[*tuple[Any, ...]]:
+    """Of each namespace, in the order of ids, no more builds than the page can need."""
+    space = spaces.subquery("space")
+    each = (
+        select(*columns)
+        .where(pages.exactly(Build.namespace_id, space.c.id))
+        .order_by(*pages.ordered_by([Build.namespace_id, Build.id], descending=descending))
+        .limit(pages.LIMIT if depth == Depth.FIRST else pages.REACH)
+        .lateral("each_one")
     )
+    query = select(*each.c).select_from(space.join(each, true()))
+    return depth.cut(query.order_by(*pages.ordered_by([each.c.id], descending=descending)))
+
+
+def _named(found: Subquery) -> Subquery:
+    """The rows of the page with the names of their environments and namespaces.
+
+    A look for each row: a join would have Postgres read all environments.
+    """
+    environment = select(Environment.name).where(Environment.id == found.c.environment_id).scalar_subquery()
+    namespace = select(Namespace.name).where(Namespace.id == found.c.namespace_id).scalar_subquery()
+    return select(*found.c, environment.label("environment"), namespace.label("namespace")).subquery("page")
 
 
 def _counter(shown: Visible, kind: Kind) -> ColumnElement[int]:
@@ -111,8 +139,7 @@ def _spaces(shown: Visible, kind: Kind) -> Select[Any]:
 
 def _seen(shown: Visible, kind: Kind) -> ColumnElement[bool]:
     """Builds that the caller sees, of the namespace that is asked for."""
-    if kind.parameters("namespace") or (by_namespace(shown) and one_namespace(shown)):
-        # There is one at most: an index has its builds in order.
+    if kind.parameters("namespace"):
         one = Build.namespace_id == _spaces(shown, kind).scalar_subquery()
         return one if by_namespace(shown) else one & _seen_environments(shown)
     if shown.everything:
@@ -139,4 +166,6 @@ def _filters(kind: Kind) -> Sequence[ColumnElement[bool]]:
         ),
         *(has_artifact(Build.id, artifact) for artifact in kind.parameters("artifacts")),
         *(has_package(Build.id, package) for package in kind.parameters("packages")),
+        *(labels.has_pair(Build.id, pair) for pair in kind.parameters("labels")),
+        *(labels.has_key(Build.id, key) for key in kind.parameters("label_keys")),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, case, func, or_, select, true, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from condarium.database import counts, pages
+from condarium.database import counts, labels, pages
 from condarium.database.json_text import Shape
 from condarium.database.listing import Paging, visible
 from condarium.database.listing_builds import has_artifact, has_package
@@ -23,7 +23,7 @@ BY_NAME = ("namespace", "name")
 
 @dataclass(frozen=True)
 class EnvironmentFilter(Filter):
-    """`status`, `artifacts` and `packages` are about the current build and all must hold."""
+    """`status`, `artifacts`, `packages` and `labels` are about the current build and all must hold."""
 
     search: str = ""
     namespace: str = ""
@@ -31,6 +31,9 @@ class EnvironmentFilter(Filter):
     status: str = ""
     artifacts: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    #: each a text `key=value`
+    labels: tuple[str, ...] = ()
+    label_keys: tuple[str, ...] = ()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -143,8 +146,8 @@ def _along_names(question: _Question) -> Select[*tuple[Any, ...]]:
     space = select(Namespace.id, Namespace.name).where(*_spaces(question, question.shown)).subquery("space")
     found = (
         select(Environment.id, Environment.name, Environment.description, Environment.current_build_id)
-        .where(Environment.namespace_id == space.c.id, Environment.deleted_on.is_(None))
-        .order_by(*pages.ordered_by([Environment.name], descending=question.descending))
+        .where(pages.exactly(Environment.namespace_id, space.c.id), Environment.deleted_on.is_(None))
+        .order_by(*pages.ordered_by([Environment.namespace_id, Environment.name], descending=question.descending))
         .limit(pages.LIMIT if question.depth == Depth.FIRST else pages.REACH)
     )
     if question.behind:
@@ -204,6 +207,8 @@ def _matching(question: _Question) -> Select[*tuple[Any, ...]]:
         *(Environment.name == name for name in kind.parameters("name")),
         *(has_artifact(current, artifact) for artifact in kind.parameters("artifacts")),
         *(has_package(current, package) for package in kind.parameters("packages")),
+        *(labels.has_pair(current, pair) for pair in kind.parameters("labels")),
+        *(labels.has_key(current, key) for key in kind.parameters("label_keys")),
     )
 
 

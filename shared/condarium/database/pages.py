@@ -17,6 +17,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Text,
+    and_,
     bindparam,
     case,
     func,
@@ -33,6 +34,8 @@ from condarium.domain.arn import ANY
 
 #: rows before a page from which on it pays to find its ids first
 DEEP = 500
+#: namespaces that are looked through one by one
+FEW = 32
 #: kinds of questions that are remembered for each list
 KINDS = 512
 
@@ -160,6 +163,16 @@ def by_namespace(shown: Visible) -> bool:
     return shown == shown.whole_namespaces
 
 
-def one_namespace(shown: Visible) -> bool:
-    """Whether no more than one namespace is shown, and that by its name."""
-    return shown.within is None and len(shown.arns) == 1 and ANY not in shown.arns[0].namespace
+def few_namespaces(shown: Visible) -> bool:
+    """Whether some namespaces are shown by their names, and nothing else: each has its own part of an index."""
+    named = all(arn.whole_namespaces and ANY not in arn.namespace for arn in shown.arns)
+    return named and shown.within is None and len(shown.arns) <= FEW
+
+
+def exactly(column: Sortable, value: ColumnElement[int]) -> ColumnElement[bool]:
+    """Equal, in words that leave Postgres only indexes which begin with the column: sort by it first.
+
+    Of an equal sign it concludes that the column need not be sorted by, takes an index in the order of what comes
+    next, and reads on and on where the few rows of one namespace lie at its end.
+    """
+    return and_(column >= value, column <= value)

@@ -18,8 +18,17 @@ from condarium.errors import Unavailable
 
 #: a read that takes longer is given up
 SECONDS = 30.0
-#: statements this short gain nothing by being compiled or by helpers that have to be started
-READ_ONLY = f"{OPTIONS} -c default_transaction_read_only=on -c jit=off -c max_parallel_workers_per_gather=0"
+#: for statements this short: nothing is gained by compiling them or by helpers that have to be started, and what they
+#: want is the first rows of an index in its order, not many rows in any order
+READ_ONLY = " ".join(
+    (
+        OPTIONS,
+        "-c default_transaction_read_only=on",
+        "-c jit=off",
+        "-c max_parallel_workers_per_gather=0",
+        "-c enable_bitmapscan=off",
+    )
+)
 
 _DIALECT = dialect()  # type: ignore[no-untyped-call]
 
