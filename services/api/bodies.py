@@ -11,6 +11,7 @@ from condarium.database.listing import Paging
 from condarium.database.listing_packages import PackageFilter
 from condarium.database.packages import Wanted, WantedRecords
 from condarium.domain.build import Status
+from condarium.domain.labels import parse_selectors
 
 MAX_PAGE_SIZE = 100
 #: what fits a bigint, and any offset computed from it
@@ -64,9 +65,12 @@ class _EnvironmentQuery(Model):
     status: StatusWord = None
     artifact: tuple[Text, ...] = ()
     packages: tuple[Text, ...] = ()
+    label: tuple[Text, ...] = ()
     jwt: Text = ""
 
     def wanted(self) -> EnvironmentFilter:
+        """Raises InvalidInput for what is no label."""
+        labels, label_keys = parse_selectors(filter(None, self.label))
         return EnvironmentFilter(
             search=self.search,
             namespace=self.namespace,
@@ -74,6 +78,8 @@ class _EnvironmentQuery(Model):
             status=self.status or "",
             artifacts=tuple(filter(None, self.artifact)),
             packages=tuple(filter(None, self.packages)),
+            labels=labels,
+            label_keys=label_keys,
         )
 
 
@@ -101,8 +107,11 @@ class BuildsQuery(PagingQuery):
     name: Text = ""
     artifact: tuple[Text, ...] = ()
     packages: tuple[Text, ...] = ()
+    label: tuple[Text, ...] = ()
 
     def wanted(self) -> BuildFilter:
+        """Raises InvalidInput for what is no label."""
+        labels, label_keys = parse_selectors(filter(None, self.label))
         return BuildFilter(
             status=self.status or "",
             environment_id=self.environment_id,
@@ -110,6 +119,8 @@ class BuildsQuery(PagingQuery):
             name=self.name,
             artifacts=tuple(filter(None, self.artifact)),
             packages=tuple(filter(None, self.packages)),
+            labels=labels,
+            label_keys=label_keys,
         )
 
 
@@ -201,6 +212,13 @@ class SpecificationBody(Model):
     is_lockfile: bool | None = False
     environment_name: Text | None = ""
     environment_description: Text | None = ""
+    labels: dict[Text, Text] | None = None
+
+
+class LabelsBody(Model):
+    """All labels of the build; those that are not here go."""
+
+    labels: dict[Text, Text]
 
 
 class EnvironmentBody(Model):

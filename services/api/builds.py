@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from condarium.database import build_pages, channels, listing_builds, listing_packages
 from services.api import handlers, lists, wire
-from services.api.bodies import BuildsQuery, Model, PackagesQuery
+from services.api.bodies import BuildsQuery, LabelsBody, Model, PackagesQuery
 from services.api.declaration import ACK, page
 from services.api.endpoint import Ack, Call, Done, Gateway, quick, slow
 from services.api.replies import builds as replies
@@ -24,6 +24,15 @@ def routes(gateway: Gateway) -> list[Route]:
         quick(gateway, ONE, build_again, method="PUT", returns=replies.Submitted, errors=(400, 403, 409)),
         quick(gateway, ONE, delete_build, method="DELETE", returns=ACK, errors=(400, 403)),
         quick(gateway, f"{ONE}cancel/", cancel_build, method="PUT", returns=ACK, errors=(403, 409)),
+        quick(
+            gateway,
+            f"{ONE}labels/",
+            label_build,
+            method="PUT",
+            body=LabelsBody,
+            returns=ACK,
+            errors=(403,),
+        ),
         quick(gateway, f"{ONE}retry/", retry_build, method="PUT", returns=ACK, errors=(403, 409)),
         quick(
             gateway,
@@ -62,6 +71,14 @@ def cancel_build(session: Session, call: Call[Model, Any]) -> Any:
     build_id = call.number("build_id")
     handlers.cancel_build(session, call.caller, build_id)
     return Ack(f"build {build_id} canceled")
+
+
+def label_build(session: Session, call: Call[Model, LabelsBody]) -> Any:
+    """Gives a build these labels and no others; `key-value` is a tag of its image."""
+    build_id = call.number("build_id")
+    handlers.label_build(session, call.caller, build_id, call.body.labels)
+    call.notes["labels"] = call.body.labels
+    return Ack(f"build {build_id} labelled")
 
 
 def retry_build(session: Session, call: Call[Model, Any]) -> Any:

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from condarium import metrics
 from condarium.database import artifacts, builds, environments, listing_builds, logs, namespaces
+from condarium.database import labels as label_rows
 from condarium.database.logs import Chunk
 from condarium.database.tables import Build
 from condarium.domain.access import Action
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import FINAL, Status
+from condarium.domain.labels import check_labels
 from condarium.domain.naming import check_name
 from condarium.errors import Conflict, InvalidInput, NotFound
 from condarium.http.caller import Caller
@@ -34,18 +37,21 @@ def submit(
     description: str | None,
     platforms: Sequence[str],
     is_lockfile: bool = False,
+    labels: Mapping[str, str] = MappingProxyType({}),
     deployment: Mapping[str, Any] = policy.UNKNOWN,
 ) -> Submitted:
     """Asks for a build of an environment.yml or a lockfile. `name` and `description` stand where the file has none.
 
     Raises InvalidInput for what is wrong with it or not allowed by a setting, NotAuthorized, QuotaExceeded.
     """
+    wanted_labels = check_labels(labels)
     space = check_name("namespace", namespace or caller.primary_namespace)
     wanted = intake.read(text, is_lockfile=is_lockfile, name=name, description=description, platforms=platforms)
     caller.require(Action.CREATE_ENVIRONMENT, space, wanted.name)
     if namespaces.find(session, space) is None:
         caller.require(Action.CREATE_NAMESPACE, space)
     made = submission.submit(session, wanted, namespace=space, actor=caller.name, source=SOURCE, deployment=deployment)
+    label_rows.put(session, made.build_id, wanted_labels, actor=caller.name)
     metrics.SUBMISSIONS.labels(SOURCE).inc()
     return made
 
@@ -108,6 +114,17 @@ def build_again(
 def cancel_build(session: Session, caller: Caller, build_id: int) -> None:
     """Raises NotFound, NotAuthorized, Conflict when it has ended."""
     builds.cancel(session, load_build(session, caller, build_id, Action.CANCEL_BUILD), actor=caller.name)
+
+
+def label_build(session: Session, caller: Caller, build_id: int, labels: Mapping[str, str]) -> None:
+    """Gives a build these labels and no others; tags of its image go and come with them.
+
+    Raises NotFound, NotAuthorized, InvalidInput.
+    """
+    find_build(session, caller, build_id, Action.UPDATE_ENVIRONMENT)
+    wanted = check_labels(labels)
+    builds.load(session, build_id, lock=True)
+    label_rows.put(session, build_id, wanted, actor=caller.name)
 
 
 def delete_build(session: Session, caller: Caller, build_id: int) -> None:

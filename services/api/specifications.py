@@ -38,6 +38,7 @@ def submit(session: Session, call: Call[Model, SpecificationBody]) -> Any:
         description=body.environment_description,
         platforms=settings.platforms,
         is_lockfile=bool(body.is_lockfile),
+        labels=body.labels or {},
         deployment=call.gateway.deployment,
     )
     return {"build_id": made.build_id}

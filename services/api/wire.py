@@ -112,6 +112,7 @@ def build_detail(detail: Detail) -> dict[str, Any]:
     ]
     shown["condarium"] |= {
         "prefix": detail.prefix,
+        "labels": dict(detail.labels),
         "locks": dict(detail.locks),
         "seconds": detail.row.timings,
         "artifacts": [artifact(item) for item in detail.artifacts],

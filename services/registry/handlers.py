@@ -13,9 +13,10 @@ from condarium.database.tables import Build, Environment
 from condarium.domain.access import Action, Visible
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
+from condarium.domain.labels import may_be
 from condarium.domain.naming import BuildKey
 from condarium.domain.specification import parse
-from condarium.domain.tags import Generation, HashPrefix, Latest, ambiguity, choose, parse_digest, parse_tag
+from condarium.domain.tags import Generation, HashPrefix, Labelled, Latest, ambiguity, choose, parse_digest, parse_tag
 from condarium.errors import InvalidInput, PolicyError, QuotaExceeded
 from condarium.work import policy
 from condarium.work.demand import WAITED_FOR, demand
@@ -65,14 +66,19 @@ def find_image(
         build_id = image_tags.by_generation(session, environment, wanted.number)
     elif isinstance(wanted, BuildKey):
         build_id = image_tags.by_key(session, environment, str(wanted))
+        # A label may look like a build key; a build key stands first.
+        if build_id is None:
+            build_id = image_tags.by_labels(session, environment, may_be(tag))
+    elif isinstance(wanted, Labelled):
+        build_id = image_tags.by_labels(session, environment, wanted.labels)
     elif isinstance(wanted, HashPrefix):
         build_id, lock_hash = _by_hash(session, environment, wanted.digits)
     else:
         build_id = None
     if build_id is None:
         raise ManifestUnknown(
-            f"{repository.text} has no tag {tag}; there are latest, build keys, generations (g1), and hashes of locks "
-            "and specifications"
+            f"{repository.text} has no tag {tag}; there are latest, build keys, generations (g1), labels "
+            "(key-value), and hashes of locks and specifications"
         )
     return _image_of(session, builds.load(session, build_id), lock_hash, actor=actor)
 

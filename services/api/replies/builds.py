@@ -63,6 +63,7 @@ class BuildDetails(BuildExtras):
     """What is shown besides of a build alone."""
 
     prefix: str | None
+    labels: Annotated[dict[str, str], Field(examples=[{"git": "3f2a1c9"}])]
     locks: Annotated[dict[str, Sha256], Field(description="the hash of the lock of each platform")]
     seconds: Seconds
     artifacts: list[Artifact]

@@ -1,10 +1,11 @@
 """Which build of an environment a tag means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
+from condarium.database import labels
 from condarium.database.tables import Build, Environment, LockPlatform, LockRow, Specification
 from condarium.domain.build import FINAL, Status
 from condarium.domain.naming import encode_tag
@@ -60,6 +61,11 @@ def by_hash(session: Session, environment: Environment, found: Candidate) -> int
     return _best(session, environment, Build.id.in_(chosen))
 
 
+def by_labels(session: Session, environment: Environment, wanted: Sequence[tuple[str, str]]) -> int | None:
+    """The newest completed build that has one of the labels, else the newest under way, else the newest of all."""
+    return _best(session, environment, Build.id.in_(labels.builds_with(wanted))) if wanted else None
+
+
 def listed(session: Session, environment: Environment) -> list[str]:
     """Every tag that can be pulled without waiting for a build, sorted as bytes."""
     tags: set[str] = set()
@@ -78,6 +84,7 @@ def listed(session: Session, environment: Environment) -> list[str]:
         .distinct()
     )
     tags.update(locks.scalars())
+    tags |= labels.tags(session, environment.id)
     if environment.current_build_id is not None:
         tags.add("latest")
     return sorted(tags)

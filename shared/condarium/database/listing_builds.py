@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, select
 from sqlalchemy.orm import Session
 
+from condarium.database import labels
 from condarium.database.tables import (
     Build,
     BuildArtifact,
@@ -34,6 +35,7 @@ class Detail:
     artifacts: Sequence[BuildArtifact]
     locks: Mapping[str, str]
     prefix: str | None
+    labels: Mapping[str, str]
 
 
 def has_artifact(build_id: Any, kind: Any) -> ColumnElement[bool]:
@@ -59,7 +61,7 @@ def find(session: Session, build_id: int) -> Any:
 
 
 def detail(session: Session, row: Any) -> Detail:
-    """What is shown of the build besides `row`, in three statements."""
+    """What is shown of the build besides `row`, in four statements."""
     specification = session.execute(
         select(Specification.id, Specification.name, Specification.spec, Specification.sha256, Specification.created_on)
         .join(Build, Build.specification_id == Specification.id)
@@ -73,7 +75,7 @@ def detail(session: Session, row: Any) -> Detail:
     )
     prefix = f"{row.store_directory}/{row.prefix_path}" if row.prefix_path is not None else None
     locks = {found.platform: found.sha256 for found in hashes}
-    return Detail(row, specification, artifacts(session, row.id), locks, prefix)
+    return Detail(row, specification, artifacts(session, row.id), locks, prefix, labels.of_build(session, row.id))
 
 
 def lock_of(build_id: int, platform: str = "") -> Any:

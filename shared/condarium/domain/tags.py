@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from condarium.domain.labels import may_be
 from condarium.domain.naming import BuildKey, decode_tag, parse_build_key
 
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
@@ -31,7 +32,14 @@ class HashPrefix:
     digits: str
 
 
-Tag = Latest | Generation | BuildKey | HashPrefix
+@dataclass(frozen=True)
+class Labelled:
+    """A build with one of these labels (key, value): `git-3f2a1c` is the label `git=3f2a1c`."""
+
+    labels: tuple[tuple[str, str], ...]
+
+
+Tag = Latest | Generation | BuildKey | HashPrefix | Labelled
 
 
 def parse_tag(text: str) -> Tag | None:
@@ -48,7 +56,12 @@ def parse_tag(text: str) -> Tag | None:
         return Generation(int(generation[1]))
     if _HASH.match(text):
         return HashPrefix(text)
-    return parse_build_key(decode_tag(text))
+    return parse_build_key(decode_tag(text)) or _labelled(text)
+
+
+def _labelled(text: str) -> Labelled | None:
+    labels = may_be(text)
+    return Labelled(tuple(labels)) if labels else None
 
 
 def parse_digest(text: str) -> str | None:
