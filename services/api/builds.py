@@ -19,7 +19,7 @@ ONE = "/api/v1/build/{build_id}/"
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        slow(gateway, "/api/v1/build/", list_builds, query=BuildsQuery, returns=page(replies.BuildRow)),
+        slow(gateway, "/api/v1/build/", list_builds, query=BuildsQuery, returns=page(replies.BuildRow), errors=(400,)),
         quick(gateway, ONE, show_build, returns=replies.Build, errors=(403,)),
         quick(gateway, ONE, build_again, method="PUT", returns=replies.Submitted, errors=(400, 403, 409)),
         quick(gateway, ONE, delete_build, method="DELETE", returns=ACK, errors=(400, 403)),

@@ -1,102 +1,147 @@
-"""Builds: what is shown of them, and what people do to them."""
+"""Environments: v1 by pages, v2 by cursor; where they point, and their end."""
 
-from dataclasses import replace
+import base64
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import build_pages, channels, listing_builds, listing_packages
+from condarium.database import environment_pages, environments
+from condarium.database.environment_pages import ORDER, After
+from condarium.domain import access
+from condarium.domain.access import Action, Visible
+from condarium.errors import InvalidInput
 from services.api import handlers, lists, wire
-from services.api.bodies import BuildsQuery, LabelsBody, Model, PackagesQuery
-from services.api.declaration import ACK, page
-from services.api.endpoint import Ack, Call, Done, Gateway, quick, slow
-from services.api.replies import builds as replies
+from services.api.bodies import EnvironmentBody, EnvironmentsQuery, EnvironmentsV2Query, Model
+from services.api.declaration import ACK, bare, page
+from services.api.endpoint import Ack, Call, Gateway, quick, slow
+from services.api.replies import environments as replies
 
-ONE = "/api/v1/build/{build_id}/"
+ONE = "/api/v1/environment/{namespace}/{environment_name}/"
 
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        slow(gateway, "/api/v1/build/", list_builds, query=BuildsQuery, returns=page(replies.BuildRow), errors=(400,)),
-        quick(gateway, ONE, show_build, returns=replies.Build, errors=(403,)),
-        quick(gateway, ONE, build_again, method="PUT", returns=replies.Submitted, errors=(400, 403, 409)),
-        quick(gateway, ONE, delete_build, method="DELETE", returns=ACK, errors=(400, 403)),
-        quick(gateway, f"{ONE}cancel/", cancel_build, method="PUT", returns=ACK, errors=(403, 409)),
-        quick(
+        slow(
             gateway,
-            f"{ONE}labels/",
-            label_build,
-            method="PUT",
-            body=LabelsBody,
-            returns=ACK,
-            errors=(403,),
+            "/api/v1/environment/",
+            list_environments,
+            query=EnvironmentsQuery,
+            deprecated=True,
+            returns=page(replies.Environment),
+            errors=(400,),
         ),
-        quick(gateway, f"{ONE}retry/", retry_build, method="PUT", returns=ACK, errors=(403, 409)),
-        quick(
+        slow(
             gateway,
-            f"{ONE}packages/",
-            list_packages,
-            query=PackagesQuery,
-            returns=page(replies.BuildPackage),
-            errors=(403,),
+            "/api/v2/environment/",
+            list_environments_v2,
+            query=EnvironmentsV2Query,
+            returns=bare(replies.EnvironmentsAfter),
+            errors=(400,),
         ),
+        quick(gateway, ONE, show_environment, returns=replies.Environment, errors=(403,)),
+        quick(gateway, ONE, update_environment, method="PUT", body=EnvironmentBody, returns=ACK, errors=(403, 409)),
+        quick(gateway, ONE, delete_environment, method="DELETE", returns=ACK, errors=(400, 403, 409)),
     ]
 
 
-async def list_builds(call: Call[BuildsQuery, Any]) -> Response:
-    """Builds that the caller sees, deleted ones too."""
-    paging = call.query.paging()
-    found = await build_pages.page(
-        call.gateway.reads, call.query.wanted(), shown=call.caller.visible(), paging=paging, shape=wire.BUILD
+async def list_environments(call: Call[EnvironmentsQuery, Any]) -> Response:
+    """Environments that the caller sees; all of them when neither page nor size is asked for.
+
+    conda-store's client reads one page until it has `count` rows.
+    """
+    paging = call.query.paging(all_by_default=True)
+    found = await environment_pages.page(
+        call.gateway.reads,
+        call.query.wanted(),
+        shown=await _visible(call),
+        paging=paging,
+        shape=wire.ENVIRONMENT_V1,
     )
     return lists.paged(found, paging)
 
 
-def show_build(session: Session, call: Call[Model, Any]) -> Any:
-    """One build, with its specification and what is made of it."""
-    row = handlers.find_build(session, call.caller, call.number("build_id"))
-    return wire.build_detail(listing_builds.detail(session, row))
+async def _visible(call: Call[Any, Any]) -> Visible:
+    """What the caller sees, less what the holder of `?jwt=` does not."""
+    own = call.caller.visible()
+    if not call.query.jwt:
+        return own
+    authenticator = call.gateway.authenticator
+    other = await authenticator.principal(call.query.jwt) or authenticator.defaults.anybody
+    return own & access.visible(other)
 
 
-def build_again(session: Session, call: Call[Model, Any]) -> Any:
-    """A new build of the same specification."""
-    made = handlers.build_again(session, call.caller, call.number("build_id"), deployment=call.gateway.deployment)
-    return Done({"build_id": made.build_id}, "rebuild triggered")
+async def list_environments_v2(call: Call[EnvironmentsV2Query, Any]) -> Response:
+    """Environments by cursor: `cursor` is what the page before gave, with the same `sort_by`."""
+    query = call.query
+    if not set(query.sort) <= set(ORDER):
+        raise InvalidInput(f"Cannot sort results by {list(query.sort)}. Valid sort_by values are {list(ORDER)}")
+    found, last = await environment_pages.after(
+        call.gateway.reads,
+        query.wanted(),
+        shown=await _visible(call),
+        sort=query.sort,
+        descending=query.order == "desc",
+        limit=query.limit,
+        cursor=_read_cursor(query.cursor, query.sort),
+        shape=wire.ENVIRONMENT,
+    )
+    return lists.after(found, _write_cursor(last, query.sort))
 
 
-def cancel_build(session: Session, call: Call[Model, Any]) -> Any:
-    """Ends a build that has not ended."""
-    build_id = call.number("build_id")
-    handlers.cancel_build(session, call.caller, build_id)
-    return Ack(f"build {build_id} canceled")
+def _write_cursor(last: After | None, sort: Sequence[str]) -> str:
+    """A cursor for every page; that of an empty page means the start."""
+    content = {
+        "last_id": last.id if last else None,
+        "last_value": dict(zip(sort, last.values, strict=True)) if last else None,
+    }
+    return base64.b64encode(json.dumps(content, separators=(",", ":")).encode()).decode()
 
 
-def label_build(session: Session, call: Call[Model, LabelsBody]) -> Any:
-    """Gives a build these labels and no others; `key-value` is a tag of its image."""
-    build_id = call.number("build_id")
-    handlers.label_build(session, call.caller, build_id, call.body.labels)
-    call.notes["labels"] = call.body.labels
-    return Ack(f"build {build_id} labelled")
+def _read_cursor(text: str, sort: Sequence[str]) -> After | None:
+    if not text:
+        return None
+    try:
+        content = json.loads(base64.b64decode(text, validate=True))
+        if content["last_id"] is None:
+            return None
+        values = tuple(content["last_value"][name] for name in sort)
+        after = After(content["last_id"], values)
+        fits = isinstance(after.id, int) and abs(after.id) < 2**63
+        if not fits or not all(isinstance(value, str) and "\0" not in value for value in values):
+            raise ValueError(text)
+        "".join(values).encode()  # a lone surrogate is no text
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidInput(
+            "the cursor is not one of this list; pass on what the page before gave, with the same sort_by"
+        ) from None
+    return after
 
 
-def retry_build(session: Session, call: Call[Model, Any]) -> Any:
-    """Another try of a failed or canceled build, under its own number."""
-    build_id = call.number("build_id")
-    handlers.retry_build(session, call.caller, build_id, deployment=call.gateway.deployment)
-    return Ack(f"build {build_id} queued again")
+def show_environment(session: Session, call: Call[Model, Any]) -> Any:
+    """One environment."""
+    namespace, name = call.text("namespace"), call.text("environment_name")
+    call.caller.require(Action.READ_ENVIRONMENT, namespace, name)
+    return wire.environment_of(environments.load(session, namespace, name))
 
 
-def delete_build(session: Session, call: Call[Model, Any]) -> Any:
-    """Deletes a build that has completed or failed."""
-    handlers.delete_build(session, call.caller, call.number("build_id"))
+def update_environment(session: Session, call: Call[Model, EnvironmentBody]) -> Any:
+    """Makes another completed build of it the current one, or describes it anew."""
+    handlers.update_environment(
+        session,
+        call.caller,
+        call.text("namespace"),
+        call.text("environment_name"),
+        build_id=call.body.build_id,
+        description=call.body.description,
+    )
     return Ack()
 
 
-def list_packages(session: Session, call: Call[PackagesQuery, Any]) -> Any:
-    """The packages in the lock of a build."""
-    row = handlers.find_build(session, call.caller, call.number("build_id"))
-    found = listing_packages.page(session, row.id, call.query.wanted(), paging=call.query.paging())
-    updated = channels.updated(session, {each.channel for each in found.rows})
-    return replace(found, rows=[wire.build_package(each, updated) for each in found.rows])
+def delete_environment(session: Session, call: Call[Model, Any]) -> Any:
+    """Deletes an environment and what was built for it."""
+    handlers.delete_environment(session, call.caller, call.text("namespace"), call.text("environment_name"))
+    return Ack()
