@@ -33,7 +33,7 @@ def routes(gateway: Gateway) -> list[Route]:
             returns=ACK,
             errors=(403,),
         ),
-        quick(gateway, f"{ONE}retry/", retry_build, method="PUT", returns=ACK, errors=(403, 409)),
+        quick(gateway, f"{ONE}retry/", retry_build, method="PUT", returns=ACK, errors=(400, 403, 409)),
         quick(
             gateway,
             f"{ONE}packages/",
