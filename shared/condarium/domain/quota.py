@@ -48,7 +48,7 @@ def check_submission(namespace: str, quota: Quota, usage: Usage) -> None:
     """Whether one more build may be asked for. Raises QuotaExceeded that says which limit, and how much is used."""
     if quota.builds is not None and usage.builds >= quota.builds:
         raise QuotaExceeded(
-            f"the namespace {namespace} has {usage.builds} builds, and its quota is {quota.builds}; delete builds or "
+            f"the namespace {namespace} has {_builds(usage.builds)}, and its quota is {quota.builds}; delete builds or "
             "environments that nobody needs, or ask an administrator for more (quota_builds)"
         )
     if quota.bytes is not None and usage.bytes >= quota.bytes:
@@ -63,9 +63,13 @@ def check_start(namespace: str, quota: Quota, usage: Usage) -> None:
     """Whether one more build may be queued. Raises QuotaExceeded."""
     if quota.concurrent_builds is not None and usage.active >= quota.concurrent_builds:
         raise QuotaExceeded(
-            f"the namespace {namespace} has {usage.active} builds queued or running, and its quota is "
+            f"the namespace {namespace} has {_builds(usage.active)} queued or running, and its quota is "
             f"{quota.concurrent_builds}; wait until one has ended, or cancel one (quota_concurrent_builds)"
         )
+
+
+def _builds(count: int) -> str:
+    return f"{count} build" if count == 1 else f"{count} builds"
 
 
 def _size(count: int) -> str:
