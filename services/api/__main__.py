@@ -15,7 +15,7 @@ from condarium.http.server import serve
 from condarium.messaging import broker
 from condarium.messaging.relay import Relay
 from condarium.storage import open_storage
-from services.api.config import LoginSettings, Settings, check_login
+from services.api.config import LoginSettings, Settings, check_login, defaults
 from services.api.endpoint import Gateway
 from services.api.service import application
 
@@ -29,6 +29,7 @@ def main() -> int:
     try:
         settings, login = config.load(Settings, os.environ), config.load(LoginSettings, os.environ)
         check_login(settings, login)
+        defaults(settings)
         deployment = config.load(Deployment, os.environ).checked(matchspec.check)
         log.configure("api", settings.log_level)
         database = Database(settings.database_url, pool_size=settings.database_pool_size, application="condarium-api")

@@ -12,13 +12,14 @@ from condarium.http.server import serve
 from condarium.messaging import broker
 from condarium.messaging.relay import Relay
 from condarium.storage import open_storage
-from services.registry.config import Settings
+from services.registry.config import Settings, defaults
 from services.registry.service import Registry, make_app
 
 
 def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
+        defaults(settings)
         deployment = config.load(Deployment, os.environ).values
         log.configure("registry", settings.log_level)
         database = Database(

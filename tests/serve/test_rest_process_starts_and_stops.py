@@ -137,3 +137,22 @@ def test_a_taken_port_is_one_sentence(database_url: str, storage_dir: Path, tmp_
             assert started.wait(20) == 2
     assert "CONDARIUM_API_PORT: cannot listen" in log.read_text()
     assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("service", ["api", "registry"])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CONDARIUM_ANONYMOUS_BINDINGS", '{"default": ["viewer"]}', "'default' is no ARN"),
+        ("CONDARIUM_AUTHENTICATED_BINDINGS", '{"{primary}/*": ["boss"]}', "'boss' is no role"),
+        ("CONDARIUM_SERVICE_TOKENS", '{"a-secret-token": {}}', "each token needs an object with a name"),
+    ],
+)
+def test_wrong_bindings_stop_the_start(service: str, name: str, value: str, said: str, tmp_path: Path) -> None:
+    environ = environment("postgresql://u:p@127.0.0.1:1/none", tmp_path, **{name: value})
+    command = [sys.executable, "-m", f"services.{service}"]
+    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"{name}: {said}")
+    assert ended.stderr.count("\n") == 1
+    assert "a-secret-token" not in ended.stderr
