@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _recount(url: str) -> None:
-    """The counts of lists, after rows were changed with the triggers switched off (docs/adr/0010)."""
+    """The counts of lists, after rows were changed with the triggers switched off (docs/adr/0011)."""
     database = Database(url)
     try:
         with database.transaction() as session:

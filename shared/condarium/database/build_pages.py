@@ -1,4 +1,4 @@
-"""Lists of builds (docs/adr/0010: what is in an index, what is counted)."""
+"""Lists of builds (docs/adr/0011: what is in an index, what is counted)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

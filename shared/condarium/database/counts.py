@@ -1,4 +1,4 @@
-"""How many rows a list has, as SQL, out of the sums that triggers keep (docs/adr/0010)."""
+"""How many rows a list has, as SQL, out of the sums that triggers keep (docs/adr/0011)."""
 
 from typing import Any
 

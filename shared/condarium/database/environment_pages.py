@@ -1,4 +1,4 @@
-"""Lists of environments, by page and by cursor (docs/adr/0010: what is in an index, what is counted)."""
+"""Lists of environments, by page and by cursor (docs/adr/0011: what is in an index, what is counted)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How many rows there are, without counting them (docs/adr/0010)."""
+"""How many rows there are, without counting them (docs/adr/0011)."""
 
 from sqlalchemy import Index
 from sqlalchemy.orm import Mapped, mapped_column
