@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from condarium.database import archives, builds, listing_builds
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.naming import encode_oci, encode_tag
 from condarium.errors import Conflict, InvalidInput, NotFound
-from condarium.http.feed import StreamEnded
+from condarium.http.feed import StreamEnded, Subscription
 from condarium.work.demand import Answer
 from services.api import downloads, handlers, wire
 from services.api.bodies import ArtifactQuery, Model
@@ -87,18 +88,23 @@ def routes(gateway: Gateway) -> list[Route]:
         *(download(f"{BUILD}{name}", lockfile) for name in ("conda-lock.yml", "conda-lock.yaml")),
         download(f"{BUILD}archive.tar.gz", ArtifactType.CONDA_PACK),
         download(f"{BUILD}archive.tar.zst", ArtifactType.CONDA_PACK_ZST),
-        quick(
+        slow(
             gateway,
             f"{BUILD}docker/",
             show_image_name,
+            query=ArtifactQuery,
             deprecated=True,
             returns=text(description="What to give to `docker pull`", example="registry:5000/default/first:g1"),
-            errors=(400, 403),
+            errors=(400, 403, 409),
         ),
         quick(gateway, f"{BUILD}installer/", show_installer, returns=redirect("The installer"), errors=(400, 403)),
         *(
-            bytes_at(f"{ENVIRONMENT}{name}", of_environment, "The lockfile of an environment's current build")
-            for name in ("lockfile/", "conda-lock.yml", "conda-lock.yaml")
+            bytes_at(f"{ENVIRONMENT}{name}", of_environment(kind), "The lockfile of an environment's current build")
+            for name, kind in (
+                ("lockfile/", _lockfile_format),
+                ("conda-lock.yml", lambda call: lockfile),
+                ("conda-lock.yaml", lambda call: lockfile),
+            )
         ),
     ]
 
@@ -148,11 +154,15 @@ def of_build(kind: Callable[[Call[Any, Any]], ArtifactType]) -> Slow:
     return download
 
 
-async def of_environment(call: Call[ArtifactQuery, Any]) -> Response:
-    """Redirects to the lockfile of the environment's current build."""
-    namespace, name = call.text("namespace"), call.text("environment_name")
-    build_id = await call.within(lambda session: handlers.current_build(session, call.caller, namespace, name))
-    return await deliver(call, build_id, ArtifactType.LOCKFILE)
+def of_environment(kind: Callable[[Call[Any, Any]], ArtifactType]) -> Slow:
+    """Redirects to the bytes of an artifact of the environment's current build."""
+
+    async def download(call: Call[ArtifactQuery, Any]) -> Response:
+        namespace, name, wanted = call.text("namespace"), call.text("environment_name"), kind(call)
+        build_id = await call.within(lambda session: handlers.current_build(session, call.caller, namespace, name))
+        return await deliver(call, build_id, wanted)
+
+    return download
 
 
 @dataclass(frozen=True)
@@ -184,15 +194,22 @@ async def ready(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactTyp
                 left = until - time.monotonic()
                 if left <= 0 or _settled(build_id, kind, found):
                     break
-                try:
-                    await news.next(min(left, LOOK_SECONDS))
-                except StreamEnded:
+                if not await _heard(call, news, min(left, LOOK_SECONDS)):
                     break
     if not _settled(build_id, kind, found):
         raise NotFound(
             f"build {build_id} has no {kind} yet ({_stand(found)}); ask again, or wait for it with ?wait=SECONDS"
         )
     return found
+
+
+async def _heard(call: Call[Any, Any], news: Subscription, seconds: float) -> bool:
+    """Waits for an event, at most `seconds`; False when there will be no more of them, or nobody waits any more."""
+    try:
+        await news.next(seconds)
+    except StreamEnded:
+        return False
+    return not await call.request.is_disconnected()
 
 
 async def _look(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactType) -> Found:
@@ -234,17 +251,36 @@ def _stand(found: Found) -> str:
 
 
 async def show_log(call: Call[ArtifactQuery, Any]) -> Response:
-    """307 to the whole log once it is joined; until then what there is, as text."""
+    """307 to the whole log once it is joined; until then, or when that takes longer than `?wait=`, what there is."""
     build_id = call.number("build_id")
-    row, answer, so_far = await call.within(lambda session: handlers.read_log(session, call.caller, build_id))
+
+    def look(session: Session) -> tuple[Any, Answer | None, str]:
+        return handlers.read_log(session, call.caller, build_id)
+
+    until = time.monotonic() + call.query.wait
+    row, answer, so_far = await call.within(look)
+    if call.query.wait and answer is None:
+        with call.gateway.feed.events(lambda event: event.build_id == build_id) as news:
+            while answer is None and (left := until - time.monotonic()) > 0:
+                row, answer, so_far = await call.within(look)
+                if answer is not None or not await _heard(call, news, min(left, LOOK_SECONDS)):
+                    break
     if answer is not None:
         return RedirectResponse(downloads.link(call, row, ArtifactType.LOGS, answer, None), 307)
     return PlainTextResponse(so_far, headers={"cache-control": "no-store"})
 
 
-def show_image_name(session: Session, call: Call[Model, Any]) -> Response:
-    """The name of the image of a build."""
-    row = handlers.find_build(session, call.caller, call.number("build_id"))
+async def show_image_name(call: Call[ArtifactQuery, Any]) -> Response:
+    """The name of the image of a build; with `?wait=` it is asked for, and waited for."""
+    build_id = call.number("build_id")
+    if call.query.wait:
+        with suppress(NotFound):
+            await ready(call, build_id, ArtifactType.DOCKER_MANIFEST)
+    return await call.within(lambda session: _image_name(session, call, build_id))
+
+
+def _image_name(session: Session, call: Call[ArtifactQuery, Any], build_id: int) -> Response:
+    row = handlers.find_build(session, call.caller, build_id)
     items = listing_builds.artifacts(session, row.id)
     if not any(item.artifact_type == ArtifactType.DOCKER_MANIFEST and item.state == "READY" for item in items):
         raise InvalidInput(f"Build {row.id} doesn't have a docker manifest")

@@ -107,3 +107,85 @@ def test_a_log_is_there_at_any_time(gateway: RunningGateway) -> None:
     done = gateway.http.get(f"/api/v1/build/{build_id}/logs/")
     assert done.status_code == 307
     assert gateway.http.get(done.headers["location"]).text == "solving\nlinking é\n"
+
+
+def later(work: Any) -> threading.Thread:
+    """Does the work in a moment, while the test waits for its outcome."""
+
+    def run() -> None:
+        time.sleep(0.3)
+        work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_the_name_of_an_image_may_be_waited_for(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    path = f"/api/v1/build/{build_id}/docker/"
+    assert message(gateway.http.get(path), 400) == f"Build {build_id} doesn't have a docker manifest"
+    assert gateway.http.get(f"/api/v1/build/{build_id}/artifact/").json()["data"] == [], "asked for without a wish"
+    assert message(gateway.http.get(f"{path}?wait=0.2"), 400) == f"Build {build_id} doesn't have a docker manifest"
+    gateway.solve(build_id, make_lock("zlib"))
+    gateway.complete(build_id)
+
+    def make() -> None:
+        gateway.make_image(build_id)
+        gateway.publish()
+
+    making = later(make)
+    reply = gateway.http.get(f"{path}?wait=20")
+    making.join()
+    assert reply.status_code == 200, reply.text
+    assert reply.text.startswith("registry.example:5000/default/first:")
+    assert reply.headers["deprecation"] == "True"
+    other = gateway.post("second")
+    gateway.fail(other, "nothing provides nope")
+    assert "nothing provides nope" in message(gateway.http.get(f"/api/v1/build/{other}/docker/?wait=5"), 409)
+    assert gateway.http.get("/api/v1/build/999/docker/?wait=5").status_code == 404
+
+
+def test_the_whole_log_may_be_waited_for(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    with gateway.database.transaction() as session:
+        logs.append(session, build_id=build_id, attempt=1, number=0, text="begun\n")
+    path = f"/api/v1/build/{build_id}/logs/"
+    short = gateway.http.get(f"{path}?wait=0.3")
+    assert (short.status_code, short.text) == (200, "begun\n")
+
+    def make() -> None:
+        gateway.fail(build_id, "unsolvable")
+        gateway.make(build_id, ArtifactType.LOGS, b"begun\nfailed\n")
+        gateway.publish()
+
+    making = later(make)
+    reply = gateway.http.get(f"{path}?wait=20", follow_redirects=True)
+    making.join()
+    assert (reply.status_code, reply.text) == (200, "begun\nfailed\n")
+
+
+def test_the_lockfile_of_an_environment_has_all_formats(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    gateway.solve(build_id, make_lock("zlib"))
+    gateway.complete(build_id)
+    for kind in (ArtifactType.LOCKFILE, ArtifactType.EXPLICIT):
+        gateway.make(build_id, kind, kind.encode())
+    one = "/api/v1/environment/default/first"
+    for path, expected in {
+        "lockfile/": "LOCKFILE",
+        "lockfile/?format=explicit": "EXPLICIT",
+        "conda-lock.yml": "LOCKFILE",
+        "conda-lock.yaml": "LOCKFILE",
+    }.items():
+        reply = gateway.http.get(f"{one}/{path}", follow_redirects=True)
+        assert (reply.status_code, reply.text) == (200, expected), path
+    assert "format='zip' is not known" in message(gateway.http.get(f"{one}/lockfile/?format=zip"), 400)
+
+
+def test_an_installer_is_not_made_yet(gateway: RunningGateway) -> None:
+    build_id = gateway.post()
+    assert message(gateway.http.get(f"/api/v1/build/{build_id}/installer/"), 400) == (
+        f"Build {build_id} doesn't have an installer"
+    )
+    assert gateway.http.get("/api/v1/build/999/installer/").status_code == 404
