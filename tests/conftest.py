@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fixtures.gateway",
     "tests.fixtures.local_run",
     "tests.fixtures.packager",
+    "tests.fixtures.provider",
     "tests.fixtures.registry",
     "tests.fixtures.s3",
 ]
