@@ -1,10 +1,10 @@
 """The gateway: conda-store's REST contract, events as SSE, downloads, the first-steps page. It decides nothing.
 
-Wakes on: HTTP; Postgres's notifications, for event streams and waiting downloads.
+Wakes on: HTTP; Postgres's notifications, for event streams, waiting downloads and solves.
 Emits:    `build.queued`, `build.canceled`, `environment.updated`, `environment.deleted`, `artifact.requested`.
 Reads:    everything that is shown; storage for downloads.
 Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (current build, description, deleted),
-          requests for artifacts, settings.
+          requests for artifacts, labels of builds, solves, settings.
 
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
 `declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
@@ -14,7 +14,8 @@ as JSON, `addresses` is the prefix and the slashes. The routes of one subject ea
 - `status`: version and permissions
 - `namespaces`, `namespace_roles`, `tokens`, `login/` (form, login provider, cookie)
 - `settings` (by level), `usage` (and quotas)
-- `environments`, `specifications`, `builds`
+- `environments`, `specifications` (`intake` reads them, lockfiles too), `builds`
+- `solves` (without a build; `asking` waits for them, `answers` wakes those who do)
 - `packages` (what the indexed channels have, and the channels)
 - `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)
