@@ -14,6 +14,7 @@ from condarium.errors import WorldFault
 
 _CHUNK = 1 << 20
 _SPACE = " \t\r\n"
+_AFTER_NUMBERS = tuple(",}]" + _SPACE)
 #: one entry; nothing that a channel has comes near
 LONGEST_ENTRY = 64 << 20
 
@@ -84,8 +85,8 @@ class JsonStream:
             except ValueError:
                 self._more()
                 continue
-            # A number at the end of what was read may go on.
-            if end < len(self._text) or self._ended:
+            # A number that stops at the end of what was read, or at `1.`, may go on.
+            if isinstance(value, dict | list | str) or self._ended or self._text[end : end + 1] in _AFTER_NUMBERS:
                 self._at = end
                 return value
             self._more()

@@ -17,7 +17,7 @@ import zstandard
 from condarium.conda.channels import ChannelSettings, directory_of, join
 from condarium.conda.fetch import http_fault, open_place
 from condarium.conda.json_stream import JsonStream
-from condarium.domain.package_index import CHANNELDATA, IndexRecord, index_record
+from condarium.domain.package_index import CHANNELDATA, LONGEST_NAME, IndexRecord, index_record
 from condarium.domain.redaction import redact
 from condarium.errors import InputFault, WorldFault
 
@@ -212,12 +212,16 @@ def summaries(brought: Brought) -> Iterator[tuple[str, str]]:
         stream = JsonStream(source, brought.shown)
         for key, name, raw in stream.entries():
             summary = raw.get("summary") if key == "packages" and isinstance(raw, dict) else None
-            if isinstance(summary, str) and (text := _clean(summary)) and name.isprintable():
+            if isinstance(summary, str) and (text := _clean(summary)) and _is_name(name):
                 if (count := count + 1) > MOST_SUMMARIES:
                     raise WorldFault(f"{brought.shown} has more than {MOST_SUMMARIES} summaries.")
                 yield name.lower(), text
     if "packages" not in stream.keys:
         raise WorldFault(f"{brought.shown} cannot be used: it has no packages, not even an empty list.")
+
+
+def _is_name(name: str) -> bool:
+    return name.isprintable() and 0 < len(name) <= LONGEST_NAME
 
 
 def _clean(summary: str) -> str:

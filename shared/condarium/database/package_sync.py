@@ -21,6 +21,8 @@ from condarium.domain.version_order import sort_key
 #: "channel" in ASCII, less the vowels: the space of our advisory locks
 _LOCK = 0x63686E6C
 _BATCH = 5_000
+#: up to so many changes are looked up one by one
+_FEW = 1_000
 _FIELDS = (
     "digest", "name", "version", "file_name", "build", "build_number", "license", "size", "timestamp", "sha256",
     "depends", "constrains",
@@ -97,7 +99,7 @@ def _stage(session: Session, records: Iterable[IndexRecord]) -> int:
 
 def _apply(session: Session, channel_id: int, sync_id: int, added: int, missing: set[bytes]) -> tuple[int, int]:
     """What came and what went."""
-    _begin(session, channel_id)
+    _begin(session, channel_id, changes=added + len(missing))
     values = {"channel": channel_id, "sync": sync_id}
     inserted = removed = 0
     if added:
@@ -112,15 +114,18 @@ def _apply(session: Session, channel_id: int, sync_id: int, added: int, missing:
 
 def remove_part(session: Session, *, channel_id: int, sync_id: int) -> None:
     """Deletes all records of a part, and what only it had."""
-    _begin(session, channel_id)
+    _begin(session, channel_id, changes=_FEW + 1)
     _rows(session, _REMOVE_ALL, {"sync": sync_id})
     _follow_up(session, removed=True)
 
 
-def _begin(session: Session, channel_id: int) -> None:
+def _begin(session: Session, channel_id: int, *, changes: int) -> None:
     # Names and versions are shared by the subdirs of a channel: one at a time writes them.
     session.execute(text("select pg_advisory_xact_lock(:space, :channel)"), {"space": _LOCK, "channel": channel_id})
     session.execute(text("set local work_mem = '128MB'"))
+    if changes > _FEW:
+        # The planner does not know yet what this transaction has written, and would look up each row in all of it.
+        session.execute(text("set local enable_nestloop = off"))
     session.execute(text("create temp table touched (package_id bigint, name_id bigint) on commit drop"))
 
 

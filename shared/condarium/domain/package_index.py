@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 #: the part of a channel that has the summaries; all others are subdirs
 CHANNELDATA = "channeldata.json"
 
+#: characters: an index of the database holds no more than a third of a page
+LONGEST_NAME, _LONGEST_BUILD = 255, 500
 _LARGEST = 2**63 - 1
 #: larger timestamps are milliseconds, smaller ones seconds: the end of the year 9999
 _LAST_SECOND = 253_402_300_799
@@ -41,6 +43,8 @@ def index_record(file_name: str, raw: Mapping[str, Any]) -> IndexRecord | None:
         if timestamp <= _LAST_SECOND:
             timestamp *= 1000
         timestamp = int(timestamp)
+        if max(len(name), len(version)) > LONGEST_NAME or len(build) > _LONGEST_BUILD:
+            return None
         if not (name and version and 0 <= number <= _LARGEST and 0 <= size <= _LARGEST and 0 <= timestamp <= _LARGEST):
             return None
         text = _BETWEEN_FIELDS.join(

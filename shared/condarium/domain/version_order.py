@@ -19,6 +19,7 @@ _TAIL = re.compile(r"([._-]?)[_-]$")
 _PLACES = re.compile(r"[0-9]+|[a-z]+")
 #: rattler's numbers have 64 bits
 _LARGEST = 2**64 - 1
+_MOST_DIGITS = len(str(_LARGEST))
 _LONGEST_RUN = 0xFFFF
 
 # One place of a segment, by what it is beside zero.
@@ -43,7 +44,7 @@ def sort_key(version: str) -> bytes:
         return NO_VERSION
     epoch, release, local = match.groups()
     try:
-        return _magnitude(epoch or "0") + _encode(_segments(release)) + _encode(_segments(local or ""))
+        return _magnitude(_number(epoch or "0")) + _encode(_segments(release)) + _encode(_segments(local or ""))
     except OverflowError:
         return NO_VERSION
 
@@ -55,7 +56,7 @@ def _segments(text: str) -> list[_Segment]:
     tail = _TAIL.search(text)
     found: list[_Segment] = []
     for part in _SEPARATOR.split(text[: tail.start()] if tail else text):
-        places: _Segment = [int(place) if place.isdigit() else place for place in _PLACES.findall(part)]
+        places: _Segment = [_number(place) if place.isdigit() else place for place in _PLACES.findall(part)]
         found.append(places if isinstance(places[0], int) else [0, *places])
     if tail and tail[1]:
         found.append([0, "_"])  # `1._`: a segment of its own
@@ -96,7 +97,7 @@ def _encode_segment(segment: _Segment) -> bytes:
 
 def _encode_place(place: int | str) -> bytes:
     if isinstance(place, int):
-        return _NUMBER + _magnitude(str(place))
+        return _NUMBER + _magnitude(place)
     return _SPECIAL.get(place) or _WORD + place.encode() + b"\0"
 
 
@@ -107,10 +108,15 @@ def _run(zeros: int, *, less: bool, marks: tuple[bytes, bytes]) -> bytes:
     return mark + length.to_bytes(2, "big")
 
 
-def _magnitude(digits: str) -> bytes:
-    """A number as its length and its bytes, so that longer ones are more."""
-    number = int(digits) if len(digits) < 1000 else _LARGEST + 1
-    if number > _LARGEST:
+def _number(digits: str) -> int:
+    """Raises OverflowError for what rattler calls no number."""
+    significant = digits.lstrip("0") or "0"
+    if len(significant) > _MOST_DIGITS or (number := int(significant)) > _LARGEST:
         raise OverflowError
+    return number
+
+
+def _magnitude(number: int) -> bytes:
+    """A number as its length and its bytes, so that longer ones are more."""
     size = (number.bit_length() + 7) // 8
     return bytes((size,)) + number.to_bytes(size, "big")
