@@ -120,7 +120,7 @@ class Declaration:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     #: of the body; a form has its own
-    body_media_type: str = JSON
+    body_media_types: tuple[str, ...] = (JSON,)
     #: headers that the request may have: what they say
     takes: Mapping[str, str] = field(default_factory=dict)
     deprecated: bool = False
@@ -144,7 +144,7 @@ def declared(
     summary: str = "",
     query: type[BaseModel] | None = None,
     body: type[BaseModel] | None = None,
-    body_media_type: str = JSON,
+    body_media_types: tuple[str, ...] = (JSON,),
     takes: Mapping[str, str] | None = None,
     deprecated: bool = False,
     says: Any = None,
@@ -174,7 +174,7 @@ def declared(
         tag=tag or _tag(route.path),
         query=query,
         body=body,
-        body_media_type=body_media_type,
+        body_media_types=body_media_types,
         takes=takes or {},
         deprecated=deprecated,
     )

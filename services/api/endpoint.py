@@ -39,7 +39,7 @@ from services.api.answers import Answers
 from services.api.auditing import noting_refusals, record_write
 from services.api.bodies import Model
 from services.api.config import LoginSettings, Settings, defaults
-from services.api.declaration import declared
+from services.api.declaration import JSON, declared
 
 Q = TypeVar("Q", bound=Model)
 B = TypeVar("B", bound=Model)
@@ -213,6 +213,8 @@ def slow(
     method: str = "GET",
     query: type[Model] = Model,
     body: type[Model] | None = None,
+    reads: type[Model] | None = None,
+    reads_as: tuple[str, ...] = (JSON,),
     deprecated: bool = False,
     returns: Any = (),
     errors: tuple[int, ...] = (),
@@ -220,7 +222,7 @@ def slow(
     tag: str = "",
     summary: str = "",
 ) -> Route:
-    """A route that may wait or stream; it promises as a quick one does."""
+    """A route that may wait or stream; it promises as a quick one does. `reads` is a body that it reads by itself."""
 
     async def endpoint(request: Request) -> Response:
         call = await _call(gateway, request, query, body)
@@ -238,7 +240,8 @@ def slow(
         tag=tag,
         summary=summary,
         query=query,
-        body=body,
+        body=body or reads,
+        body_media_types=reads_as,
         deprecated=deprecated,
         says=function,
     )

@@ -1,5 +1,6 @@
 """Whatever schemathesis makes out of /openapi.json, fitting or not: no 5xx, and no answer that is not described."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from condarium.domain.artifact import ArtifactType
-from tests.fixtures.gateway import TOKEN, RunningGateway
-from tests.fixtures.served import make_lock
+from tests.fixtures.gateway import TOKEN, RunningGateway, running_gateway
+from tests.fixtures.infrastructure import _database
+from tests.fixtures.rest_scenario import prepare
 
 CHECKS = [
     not_a_server_error,
@@ -46,21 +47,20 @@ STEADY = settings(
 
 
 @pytest.fixture(scope="module")
-def house(quiet_gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> RunningGateway:
-    """Something is there to be found: a completed build with a lockfile, one that waits, one that failed."""
-    built = quiet_gateway.post("first")
-    quiet_gateway.solve(built, make_lock("zlib"))
-    quiet_gateway.complete(built)
-    quiet_gateway.make(built, ArtifactType.LOCKFILE, b"{}")
-    quiet_gateway.post("waiting")
-    quiet_gateway.fail(quiet_gateway.post("failed", namespace="team"), "no package is called nmpy")
-    quiet_gateway.publish()
+def house(
+    postgres_server: Any, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningGateway]:
+    """Something is there to be found: builds that are completed, that wait, that failed; packages; a web UI."""
+    directory = tmp_path_factory.mktemp("ui")
     for name in ("main.js", "main.css"):
-        (tmp_path_factory.getbasetemp() / name).write_text("/* the web UI */")
-    object.__setattr__(quiet_gateway.gateway.settings, "ui", tmp_path_factory.getbasetemp())
-    # Streams would go on for ever: here each is one request.
-    quiet_gateway.gateway.feed.close()
-    return quiet_gateway
+        (directory / name).write_text("/* the web UI */")
+    for url in _database(postgres_server, f'TEMPLATE "{migrated_template}"'):
+        with running_gateway(url, tmp_path_factory.mktemp("storage"), ui=directory) as running:
+            prepare(running)
+            running.post("waiting", namespace="team")
+            # Streams and waits would go on: here each is one request.
+            running.gateway.feed.close()
+            yield running
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,8 @@ def routes(gateway: Gateway) -> list[Route]:
             form.log_in,
             method="POST",
             query=form.NextQuery,
+            reads=form.Credentials,
+            reads_as=("application/json", "application/x-www-form-urlencoded"),
             returns=(
                 Reply(model=LoggedIn, description="Logged in", headers={"Set-Cookie": "the login"}),
                 redirect("Logged in by the form", status=303),

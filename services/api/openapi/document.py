@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.routing import Route
 
 from condarium.http.caller import COOKIE
-from services.api.declaration import JSON, Declaration, DeclaredRoute, Reply
+from services.api.declaration import Declaration, DeclaredRoute, Reply
 from services.api.openapi import parameters
 
 _REF = "#/components/schemas/{model}"
@@ -192,11 +192,8 @@ def _operation(route: DeclaredRoute, schemas: _Schemas) -> dict[str, Any]:
     if taken:
         found["parameters"] = taken
     if said.body is not None:
-        required = any(field.is_required() for field in said.body.model_fields.values()) or said.body_media_type == JSON
-        found["requestBody"] = {
-            "required": required,
-            "content": {said.body_media_type: {"schema": schemas.of(said.body)}},
-        }
+        content = {kind: {"schema": schemas.of(said.body)} for kind in said.body_media_types}
+        found["requestBody"] = {"required": not getattr(said.body, "may_be_empty", False), "content": content}
     if said.deprecated:
         found["deprecated"] = True
     found["responses"] = _responses(said, schemas)

@@ -17,6 +17,8 @@ PARTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "build_id": (_ID, 1, "a build"),
     "artifact_type": ({"type": "string", "enum": [str(each) for each in ArtifactType]}, "LOCKFILE", "what to make"),
     "token_id": (_ID, 1, "a token"),
+    "subject": (_NAME, "channel", "on GET a namespace, else a credential of the whole installation"),
+    "credential": (_NAME, "channel", "a credential of the namespace"),
     "key": ({"type": "string"}, "blobs/sha256/0", "where storage keeps it"),
     "path": ({"type": "string"}, "default/first", "an address of the web UI"),
     "file": ({"type": "string", "enum": ["main.js", "main.css"]}, "main.js", "a file of the web UI"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, lateral, select, true, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from condarium.database.listing import Page, Paging
@@ -153,7 +154,7 @@ class _Listing:
             return self._page([], count)
         inside = tuple_(*keys).in_([tuple(row) for row in found])
         first = self._first_version()
-        rows = self._rows(first).where(inside).distinct(*keys).order_by(*self._sorted(self.order, first))
+        rows = self._rows(first).where(inside).ext(distinct_on(*keys)).order_by(*self._sorted(self.order, first))
         return self._page(rows, count)
 
     def first_of_channels(self) -> Page[Any]:
@@ -172,8 +173,8 @@ class _Listing:
         query = self._rows().where(*self._named(), *self._builds())
         if distinct:
             columns = [column for name in self.order if name in distinct for column in _EXPRESSIONS[name]]
-            query = query.distinct(*columns)
             count = self._count(query.with_only_columns(*columns).distinct())
+            query = query.ext(distinct_on(*columns))
         elif self.wanted.build:
             count = self._count(query.with_only_columns(Package.id))
         else:
