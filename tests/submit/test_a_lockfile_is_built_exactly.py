@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.http_directory import serve_directory
+from tests.fixtures.packages import make_wheel
 from tests.fixtures.system import System
 
 SPECIFICATION = {
@@ -136,6 +138,70 @@ def test_other_bytes_than_the_lockfile_says_fail_at_once(workshop: System, built
     assert "tzdata" in found["status_info"]
     assert "lockfile says 0000" in found["status_info"]
     assert found["condarium"]["reason"] == "no-such-package"
+
+
+def test_wheels_of_a_lockfile_are_verified_and_installed(
+    workshop: System, built: dict[str, Any], tmp_path: Path
+) -> None:
+    wheel = make_wheel(tmp_path, "greeting", {"greeting.py": b"WORD = 'hello'\n"})
+    document = json.loads(export(workshop, built["id"], "json"))
+    with serve_directory(tmp_path) as index:
+        entry = {
+            "name": "greeting",
+            "version": "1.0",
+            "manager": "pip",
+            "platform": "linux-64",
+            "dependencies": {},
+            "url": f"{index.url}/{wheel.filename}",
+            "hash": {"sha256": wheel.sha256},
+            "category": "main",
+            "optional": False,
+        }
+        document["package"].append(entry)
+        found = build(workshop, json.dumps(document), "wheels")
+        prefix = found["condarium"]["prefix"]
+        said = subprocess.run(
+            [f"{prefix}/bin/python", "-c", "import greeting; print(greeting.WORD)"], capture_output=True, env={}
+        )
+        assert said.stdout == b"hello\n", said.stderr
+        # The lockfile of that build, handed in once more, is the same lock.
+        again = build(workshop, export(workshop, found["id"], "pixi"), "wheels-again")
+        assert again["condarium"]["locks"] == found["condarium"]["locks"]
+        entry["url"] = f"{index.url}/greeting-1.0-cp27-cp27m-win32.whl"
+        failed = build(workshop, json.dumps(document), "unfit", status="FAILED")
+    assert "greeting-1.0-cp27-cp27m-win32.whl does not fit linux-64" in failed["status_info"]
+
+
+def test_settings_hold_for_lockfiles(workshop: System, built: dict[str, Any]) -> None:
+    text = export(workshop, built["id"], "explicit")
+    assert workshop.api.post("/api/v1/namespace/strict/").status_code == 200
+    policy = {"conda_allowed_channels": ["bioconda"]}
+    assert workshop.api.put("/api/v1/setting/strict/", json=policy).status_code == 200
+    reply = post(workshop, text, namespace="strict")
+    assert reply.status_code in (400, 403)
+    assert f"{FORGE} is not allowed; allowed here are bioconda" in reply.json()["message"]
+    policy = {"conda_allowed_channels": ["conda-forge"], "conda_required_packages": ["ipykernel"]}
+    assert workshop.api.put("/api/v1/setting/strict/", json=policy).status_code == 200
+    reply = post(workshop, text, namespace="strict")
+    assert reply.status_code in (400, 403)
+    assert "ipykernel must be in the lockfile for linux-64" in reply.json()["message"]
+    again = workshop.api.get("/api/v1/build/?namespace=strict").json()
+    assert again["count"] == 0, "nothing was changed"
+
+
+def test_what_is_no_lockfile_is_said(workshop: System) -> None:
+    for text, name, said in (
+        ("name: a\ndependencies: [python]", "x", "leave out is_lockfile"),
+        ("@EXPLICIT\nhttps://me:hush@example.org/c/linux-64/a-1-0.conda", "x", "line 2: found a URL with a credential"),
+        ("@EXPLICIT\nhttps://example.org/c/linux-64/a-1-0.conda", "x", "line 2, hash: "),
+        ("@EXPLICIT\nhttps://example.org/c/linux-64/a-1-0.conda#" + "a" * 32, "", "environment_name: it is missing"),
+        ("@EXPLICIT\nhttps://example.org/c/linux-64/a-1-0.conda#" + "a" * 32, "a/b", "environment_name: 'a/b'"),
+    ):
+        reply = post(workshop, text, name)
+        assert reply.status_code == 400, reply.text
+        assert said in reply.json()["message"]
+        assert "hush" not in reply.text
+    assert post(workshop, "#" * 3_000_000).status_code == 413
 
 
 def test_an_identical_specification_is_a_new_build_that_is_there_at_once(
