@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, lateral, select, true, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, exists, func, lateral, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
@@ -123,7 +123,9 @@ class _Listing:
             func.sum(weighted.c.versions).over().label("total"),
         ).subquery()
         before = running.c.upto - running.c.versions
-        inside = and_(running.c.upto > self.offset, before < self.offset + self.size)
+        # Sums of counts are Integers to SQLAlchemy, and positions may be larger than what these hold.
+        start, end = (literal(position, BigInteger) for position in (self.offset, self.offset + self.size))
+        inside = and_(running.c.upto > start, before < end)
         groups = self.session.execute(select(running).where(inside).order_by(running.c.upto)).all()
         if not groups:
             beyond = self.session.execute(select(func.sum(weighted.c.versions))).scalar_one() if self.offset else 0

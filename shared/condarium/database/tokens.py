@@ -88,7 +88,7 @@ def find(session: Session, identity: str) -> Token | None:
 
 def load(session: Session, token_id: int) -> Token:
     """Good or ended. Raises NotFound."""
-    found = session.get(Token, token_id)
+    found = session.get(Token, token_id) if 0 < token_id < 2**63 else None
     if found is None:
         raise NotFound("token id does not exist")
     return found
