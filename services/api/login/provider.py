@@ -67,6 +67,8 @@ class Provider:
                 "code_challenge_method": "S256",
                 "timeout": SECONDS,
                 "verify": _trusted(settings.ca_bundle),
+                # Where the secret is shown: GitHub and JupyterHub read it in the body.
+                "token_endpoint_auth_method": "client_secret_basic" if self.kind == "oidc" else "client_secret_post",
             },
             **_endpoints(self.kind, self.issuer),
         )
@@ -114,6 +116,9 @@ class Provider:
             if str(found.get("issuer", "")).rstrip("/") != self.issuer.rstrip("/"):
                 known.clear()
                 raise RuntimeError(f"it calls itself {found.get('issuer')!r}")
+            methods = found.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+            if "client_secret_basic" not in methods and "client_secret_post" in methods:
+                self._app.client_kwargs["token_endpoint_auth_method"] = "client_secret_post"
             offered = found.get("id_token_signing_alg_values_supported") or ["RS256"]
             found["id_token_signing_alg_values_supported"] = [each for each in offered if each in SIGNATURES]
 
