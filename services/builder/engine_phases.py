@@ -73,7 +73,8 @@ class Engine:
         state = await state_of(channels, (*self.job.platforms, "noarch"), self.settings)
         if state is None:
             return None
-        return canonical_hash([state, [[wish.platform, wish.channels, wish.virtual] for wish in wishes]])
+        wanted = [[wish.platform, wish.channels, wish.virtual] for wish in wishes]
+        return canonical_hash([state, wanted, self.job.link_scripts])
 
     async def _read_lockfile(self) -> dict[str, Lock]:
         assert self.job.lockfile is not None

@@ -1,11 +1,14 @@
 """What is wrong with a lockfile is said with the line or the field; what other tools write is read."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from rattler import LockChannel, LockFile, LockPlatform
 
 from condarium.conda import lockfiles, matchspec
@@ -270,3 +273,31 @@ def test_every_part_decides_the_hash() -> None:
     ]
     assert len({each.hash for each in [first, *others]}) == len(others) + 1
     assert LockedSpecification("env", "", get(conda_lock())).hash == first.hash
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8), st.just([]), st.just({})
+)
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The way to every value inside."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, item in inside for found in paths(item, (*path, key)))]
+
+
+@given(st.data())
+def test_whatever_is_changed_is_a_fault_with_a_sentence_or_a_lockfile(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from([conda_lock(package(), package("xz")), pixi(), pixi(7), WRITERS["json"]()]))
+    document = yaml.safe_load(text)
+    for _ in range(data.draw(st.integers(1, 3))):
+        *way, last = data.draw(st.sampled_from(paths(document)[1:]))
+        part = document
+        for step in way:
+            part = part[step]
+        part[last] = data.draw(LEAVES)
+        if not paths(document)[1:]:
+            break
+    with suppress(SpecificationError):
+        found = get(json.dumps(document))
+        assert Lockfile.from_wire(json.loads(json.dumps(found.to_wire()))).to_wire() == found.to_wire()
