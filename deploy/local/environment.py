@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from condarium.config import is_loopback
 from deploy.local import ports, sample
 from deploy.local.infrastructure import Infrastructure
 from deploy.local.settings import Settings
@@ -49,6 +50,7 @@ def derived(
         "CONDARIUM_ADMIN_TOKEN": token,
         "CONDARIUM_TOKEN": token,
         "CONDARIUM_SECRET": state.secret("signing key"),
+        "CONDARIUM_DEVELOPMENT_LOGIN": "true" if is_loopback(given.get("CONDARIUM_BIND", ports.LOOPBACK)) else "false",
         "CONDARIUM_DATA_DIR": str(layout.data),
         "CONDARIUM_STORE": str(layout.store),
         "CONDARIUM_CACHE": str(layout.cache),

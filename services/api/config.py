@@ -1,10 +1,10 @@
 """The gateway's settings."""
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from condarium.config import is_loopback
 from condarium.domain.defaults import Defaults
 from condarium.domain.login_claims import Rules
 from condarium.errors import ConfigError
@@ -76,7 +76,7 @@ def check_login(settings: Settings, login: LoginSettings) -> None:
     networks(login.trusted_proxies)
     allowed_origins(login.allowed_origins)
     login_rules(login)
-    if login.development_login and not _is_loopback(settings.bind):
+    if login.development_login and not is_loopback(settings.bind):
         raise ConfigError(
             f"CONDARIUM_DEVELOPMENT_LOGIN is for one machine only, and CONDARIUM_BIND is {settings.bind}: bind to "
             "127.0.0.1, or configure a login provider (docs/login.md)"
@@ -97,13 +97,6 @@ def check_login(settings: Settings, login: LoginSettings) -> None:
     for name, value in needed.items():
         if not value:
             raise ConfigError(f"{name} is not set: CONDARIUM_LOGIN_PROVIDER={login.login_provider} needs it")
-
-
-def _is_loopback(bind: str) -> bool:
-    try:
-        return ip_address(bind).is_loopback
-    except ValueError:
-        return bind == "localhost"
 
 
 def defaults(settings: Settings) -> Defaults:

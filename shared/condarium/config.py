@@ -10,6 +10,7 @@ import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -128,6 +129,14 @@ def _json(value: str) -> Any:
         return json.loads(value)
     except ValueError as error:
         raise ValueError(f"JSON ({error})") from None
+
+
+def is_loopback(bind: str) -> bool:
+    """Whether only this machine reaches what listens on the address."""
+    try:
+        return ip_address(bind).is_loopback
+    except ValueError:
+        return bind == "localhost"
 
 
 _PARSERS: dict[str, Callable[..., Any]] = {
