@@ -17,12 +17,12 @@ from condarium.work.parent import Parent, attach
 PARENT = attach(nice=5) if __name__ == "__main__" else None
 
 import os  # noqa: E402
-import resource  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
 from dataclasses import asdict, dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from sqlalchemy.orm import Session  # noqa: E402
@@ -95,6 +95,8 @@ def index(job: Job, database: Database) -> Outcome:
 
 def _write(job: Job, database: Database, found: repodata.Brought) -> Outcome:
     def finish(session: Session, changes: Changes) -> None:
+        if changes.added + changes.removed > MANY:
+            package_sync.settle(session)
         records = changes.total if changes else None
         channels.checked(session, job.held, seen=found.seen, again_seconds=job.again_seconds, records=records)
 
@@ -109,9 +111,6 @@ def _write(job: Job, database: Database, found: repodata.Brought) -> Outcome:
         changes = package_sync.write_records(
             database, channel_id=job.channel_id, sync_id=job.held.id, records=records, finish=finish
         )
-    if changes.added + changes.removed > MANY:
-        with database.transaction() as session:
-            package_sync.settle(session)
     return Outcome(bool(changes), changes.added, changes.removed, changes.total, records.skipped)
 
 
@@ -130,8 +129,14 @@ def main(parent: Parent) -> None:
         sys.stderr.write(redact(traceback.format_exc(), secrets))
         parent.send("failed", message=f"The indexer failed: {type(error).__name__}.", retry_after=None)
     else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        parent.send("done", **asdict(outcome), seconds=round(time.monotonic() - began, 3), peak_bytes=peak)
+        spent = round(time.monotonic() - began, 3)
+        parent.send("done", **asdict(outcome), seconds=spent, peak_bytes=_peak_bytes())
+
+
+def _peak_bytes() -> int:
+    """The most memory that this program had resident; what rusage says includes the process that started it."""
+    lines = Path("/proc/self/status").read_text().splitlines() if sys.platform == "linux" else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), 0)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ logger = log.get(__name__)
 
 #: a part that takes longer is given up until later, with its child
 LONGEST_SECONDS = 3600.0
+LAST_WORD_SECONDS = 2.0
 
 
 class Indexing:
@@ -107,7 +108,14 @@ class Indexing:
             try:
                 message = child.receive(timeout=self._plan.heartbeat_seconds)
             except TimeoutError:
-                self._extend(task)
+                try:
+                    self._extend(task)
+                except LeaseLost:
+                    # Either it is lost, or the child has just ended it and is about to say so.
+                    message = _last_word(child)
+                    if message is None:
+                        raise
+                    return message
                 continue
             if message is None:
                 raise WorldFault("the process that indexed it died")
@@ -167,3 +175,12 @@ class Indexing:
         except LeaseLost as error:
             logger.warning("the lease is lost; nothing is written", reason=str(error))
             metrics.LEASES_LOST.labels("channel_syncs").inc()
+
+
+def _last_word(child: Child) -> Message | None:
+    """That it is done, if it says so within a moment."""
+    try:
+        message = child.receive(timeout=LAST_WORD_SECONDS)
+    except TimeoutError:
+        return None
+    return message if message is not None and message["event"] == "done" else None

@@ -260,6 +260,15 @@ def test_records_that_are_none_are_left_out_and_counted(index: Index, channel: P
     assert [name for name, _ in index.packages()] == ["good", "long"]
 
 
+def test_every_character_arrives_as_it_was(index: Index, channel: Path) -> None:
+    odd = ['a"b', "a\\b", "tab\there", "line\nfeed\r", "{x,y}", "NULL", "\\N", "", "ünï", "'"]
+    write_repodata(channel, record("odd", depends=odd, constrains=[], license='\\N "\t'), record("none", license=None))
+    index.sync()
+    none, found = sorted(index.rows("package_records"), key=lambda row: row["file_name"])
+    assert (found["depends"], found["constrains"], found["license"]) == (odd, [], '\\N "\t')
+    assert none["license"] is None
+
+
 def test_a_dead_channel_stops_no_other(database: Database, served: Served) -> None:
     index = Index(database, plan(served.url, names=("bioconda", "conda-forge"), bioconda="http://127.0.0.1:9"))
     index.sync()
