@@ -28,7 +28,9 @@ def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+WithoutNul = AfterValidator(_without_nul)
+#: with a bound: Annotated[str, Field(max_length=9), WithoutNul], or pydantic's sentence speaks of items
+Text = Annotated[str, WithoutNul]
 _Natural = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
 #: `?key=` is the same as no key; the description says so, too
 Number = Annotated[_Natural | None, BeforeValidator(_empty_is_none, _Natural | Literal[""] | None)]
@@ -152,7 +154,7 @@ class CatalogueQuery(PagingQuery):
 
 
 class RecordsQuery(PagingQuery):
-    name: Annotated[Text, Field(min_length=1)]
+    name: Annotated[str, Field(min_length=1), WithoutNul]
     version: Text = ""
     build: Text = ""
     channel: Text = ""

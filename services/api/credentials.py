@@ -16,7 +16,7 @@ from condarium.domain.credentials import show
 from condarium.domain.sealing import Vault
 from condarium.errors import InvalidInput
 from services.api import wire
-from services.api.bodies import Model, Text
+from services.api.bodies import Model, WithoutNul
 from services.api.declaration import ACK
 from services.api.endpoint import Ack, Call, Gateway, quick
 from services.api.replies.credentials import Credential as Shown
@@ -27,7 +27,7 @@ ONE = f"{ALL}{{subject}}/"
 ONE_OF_NAMESPACE = f"{ALL}{{namespace}}/{{credential}}/"
 _ALLOWED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
-_Value = Annotated[Text, Field(max_length=MAX_VALUE)]
+_Value = Annotated[str, Field(max_length=MAX_VALUE), WithoutNul]
 
 
 class CredentialBody(Model):
@@ -38,7 +38,7 @@ class CredentialBody(Model):
     secretive: ClassVar[bool] = True
 
     kind: Kind
-    url: Annotated[Text, Field(max_length=2 * MAX_URL)]
+    url: Annotated[str, Field(max_length=2 * MAX_URL), WithoutNul]
     username: _Value | None = None
     password: _Value | None = None
     token: _Value | None = None

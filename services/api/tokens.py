@@ -20,7 +20,7 @@ from condarium.errors import NotAuthorized
 from condarium.http.caller import REFUSED
 from services.api import wire
 from services.api.auditing import record_write
-from services.api.bodies import Model, PagingQuery, Text
+from services.api.bodies import Model, PagingQuery, Text, WithoutNul
 from services.api.declaration import ACK, page
 from services.api.endpoint import Ack, Call, Gateway, enveloped, quick, slow
 from services.api.replies.tokens import NewToken, TokenRow
@@ -48,7 +48,7 @@ class TokenBody(Model):
     expiration: Moment = None
     exp: Moment = None
     role_bindings: dict[Text, list[Text]] | None = None
-    name: Annotated[Text, Field(max_length=100)] = ""
+    name: Annotated[str, Field(max_length=100), WithoutNul] = ""
 
     def asked(self) -> Asked:
         return Asked(self.primary_namespace or None, self.role_bindings, self.expiration or self.exp)
