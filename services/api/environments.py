@@ -125,7 +125,8 @@ def show_environment(session: Session, call: Call[Model, Any]) -> Any:
     """One environment."""
     namespace, name = call.text("namespace"), call.text("environment_name")
     call.caller.require(Action.READ_ENVIRONMENT, namespace, name)
-    return wire.environment_of(environments.load(session, namespace, name))
+    found = environments.load(session, namespace, name)
+    return wire.environment_of(found, environments.shown_build(session, found))
 
 
 def update_environment(session: Session, call: Call[Model, EnvironmentBody]) -> Any:

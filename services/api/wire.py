@@ -65,13 +65,13 @@ def namespace_role(row: NamespaceRole, namespace_name: str) -> dict[str, Any]:
     return {"id": row.id, "namespace": namespace_name, "other_namespace": other, "role": row.role}
 
 
-def environment_of(found: Environment) -> dict[str, Any]:
+def environment_of(found: Environment, shown_build: int | None) -> dict[str, Any]:
     """An environment whose namespace is loaded, as v1 has it."""
     return {
         "id": found.id,
         "namespace": {**namespace(found.namespace.id, found.namespace.name), "metadata_": found.namespace.metadata_},
         "name": found.name,
-        "current_build_id": found.current_build_id,
+        "current_build_id": shown_build,
         "current_build": None,
         "description": found.description,
     }

@@ -65,7 +65,31 @@ def test_version_permission_namespaces_and_usage(gateway: RunningGateway) -> Non
     missing = gateway.admin.get("/api/v1/namespace/nope/")
     assert (missing.status_code, missing.json()["message"]) == (404, "namespace does not exist")
     usage = ok(gateway.admin.get("/api/v1/usage/"))["data"]
-    assert usage == {"team": {"num_environments": 1, "num_builds": 1, "storage": 0}}
+    assert {name: usage["team"][name] for name in ("num_environments", "num_builds", "storage")} == {
+        "num_environments": 1,
+        "num_builds": 1,
+        "storage": 0,
+    }
+
+
+def test_until_a_build_has_completed_the_newest_is_shown_as_current(gateway: RunningGateway) -> None:
+    """The web UI follows the current build of an environment that it has just made."""
+
+    def shown() -> list[Any]:
+        one = ok(gateway.admin.get("/api/v1/environment/default/first/"))["data"]["current_build_id"]
+        row, later = (
+            ok(gateway.admin.get(f"/api/{version}/environment/?name=first"))["data"][0]["current_build_id"]
+            for version in ("v1", "v2")
+        )
+        return [one, row, later]
+
+    first = gateway.post("first")
+    assert shown() == [first] * 3
+    second = gateway.post("first")
+    assert shown() == [second] * 3
+    gateway.solve(first, make_lock("zlib"))
+    gateway.complete(first)
+    assert shown() == [first] * 3
 
 
 def test_a_specification_makes_a_build_each_time(gateway: RunningGateway) -> None:

@@ -117,11 +117,24 @@ def _prepared(question: _Question, shape: Shape) -> Prepared:
     return prepare(pages.text_page(query.subquery("page"), shape, count=count, last=last if question.last else ()))
 
 
+#: until a build has completed, clients are shown the newest one as current: the web UI follows what is current
+SHOWN_BUILD = func.coalesce(
+    Environment.current_build_id,
+    select(Build.id)
+    .where(
+        Build.environment_id == Environment.id,
+        Build.generation == Environment.last_generation,
+        Build.deleted_on.is_(None),
+    )
+    .correlate(Environment)
+    .scalar_subquery(),
+).label("current_build_id")
+
 _COLUMNS = (
     Environment.id,
     Environment.name,
     Environment.description,
-    Environment.current_build_id,
+    SHOWN_BUILD,
     Namespace.id.label("namespace_id"),
     Namespace.name.label("namespace"),
 )
@@ -145,7 +158,7 @@ def _along_names(question: _Question) -> Select[*tuple[Any, ...]]:
     """Of each namespace, in their order, no more environments than the page can need; unique names need no id."""
     space = select(Namespace.id, Namespace.name).where(*_spaces(question, question.shown)).subquery("space")
     found = (
-        select(Environment.id, Environment.name, Environment.description, Environment.current_build_id)
+        select(Environment.id, Environment.name, Environment.description, SHOWN_BUILD)
         .where(pages.exactly(Environment.namespace_id, space.c.id), Environment.deleted_on.is_(None))
         .order_by(*pages.ordered_by([Environment.namespace_id, Environment.name], descending=question.descending))
         .limit(pages.LIMIT if question.depth == Depth.FIRST else pages.REACH)

@@ -39,6 +39,19 @@ def load(session: Session, namespace: str, name: str, *, lock: bool = False) -> 
     return found
 
 
+def shown_build(session: Session, environment: Environment) -> int | None:
+    """The build that clients see as current: until one has completed, the newest; see `environment_pages`."""
+    if environment.current_build_id is not None:
+        return environment.current_build_id
+    return session.execute(
+        select(Build.id).where(
+            Build.environment_id == environment.id,
+            Build.generation == environment.last_generation,
+            Build.deleted_on.is_(None),
+        )
+    ).scalar_one_or_none()
+
+
 def ensure(session: Session, namespace: Namespace, name: str, *, actor: str) -> Environment:
     """The environment, made when it is not there, its row locked for this transaction."""
     making = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -39,7 +39,7 @@ GLOBAL = Place()
 
 def levels(session: Session, place: Place = GLOBAL, *, deployment: Mapping[str, Any]) -> dict[Level, dict[str, Any]]:
     """What is set at each level from the deployment to `place`. Other namespaces and environments are not read."""
-    condition = SettingRow.namespace_id.is_(None)
+    condition: ColumnElement[bool] = SettingRow.namespace_id.is_(None)
     if place.namespace_id is not None:
         condition = or_(
             condition,
