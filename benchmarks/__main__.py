@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import growth, measure, scenarios
+from benchmarks import growth, lists, measure, scenarios
 from condarium.database import migrate
 from deploy.base_image.make import make_base
 from deploy.local.channel import make_channel
@@ -21,6 +21,7 @@ from deploy.local.rabbitmq import PrivateRabbit
 from tests.fixtures.channel import cache_directory
 from tests.fixtures.system import running_system
 
+LISTS = "lists over REST, requests a second of one gateway process"
 #: conda-store 2025.2.2, the same packages, the same kind of machine (POST to COMPLETED and the like, in seconds)
 CONDA_STORE = {
     "small, warm": 4.8,
@@ -63,6 +64,8 @@ def _measure(directory: Path, channel: Path, times: int, quick: bool) -> dict[st
         url = postgres.database_url("bench")
         migrate(url)
         make_base(directory / "base")
+        print("... lists over REST", flush=True)
+        results[LISTS] = lists.alone(postgres, rabbit.url, channel, seconds=2 if quick else 6)
         with running_system(
             database_url=url, amqp_url=rabbit.url, channel=channel, CONDARIUM_BASE_IMAGE=str(directory / "base")
         ) as system:
@@ -97,6 +100,10 @@ def _print(results: dict[str, Any]) -> None:
     print(f"\n{results['machine']}; {results['runs']} runs, medians in seconds\n")
     for label, figures in results.items():
         if not isinstance(figures, dict):
+            continue
+        if label == LISTS:
+            print(label)
+            lists.show(figures)
             continue
         before = CONDA_STORE.get(label)
         ours = figures.get("condarium") or figures.get("all built") or figures.get("POST to tarball")
