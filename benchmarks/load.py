@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -77,9 +78,13 @@ class _Asker(asyncio.Protocol):
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's are of another family
+        self._transport = cast(asyncio.Transport, transport)
         self._ask()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_exception(error or RuntimeError("the server has closed the connection"))
 
     def _ask(self) -> None:
         if self._left[0] <= 0:
