@@ -105,6 +105,8 @@ class Indexing:
         child.send(job)
         until = time.monotonic() + LONGEST_SECONDS
         while time.monotonic() < until:
+            if self._stopped.is_set():
+                raise WorldFault("the watcher stops")
             try:
                 message = child.receive(timeout=self._plan.heartbeat_seconds)
             except TimeoutError:

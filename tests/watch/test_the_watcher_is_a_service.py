@@ -23,6 +23,7 @@ def watcher(directory: Path, database_url: str, amqp_url: str, **more: str) -> P
         "CONDARIUM_AMQP_URL": amqp_url,
         "CONDARIUM_WATCHER_DIRECTORIES": json.dumps({"team": [str(directory / "specs")]}),
         "CONDARIUM_WATCHER_QUIET_SECONDS": "0.1",
+        "CONDARIUM_INDEXED_CHANNELS": "[]",
     }
     return Process(directory / "log", "-m", "services.watcher", **settings | more)
 
