@@ -29,6 +29,7 @@ def system(
     rabbit_server: PrivateRabbit,
     sample_channel: Path,
     base_image_directory: Path,
+    ui_directory: Path,
 ) -> Iterator[System]:
     """All five services, running for the whole session."""
     name = "journeys"
@@ -39,6 +40,7 @@ def system(
         amqp_url=rabbit_server.add_virtual_host(f"journeys-{secrets.token_hex(4)}"),
         channel=sample_channel,
         CONDARIUM_BASE_IMAGE=str(base_image_directory),
+        CONDARIUM_UI=str(ui_directory),
         CONDARIUM_WATCHER_RESCAN_SECONDS="2",
     ) as system:
         yield system
