@@ -1,7 +1,7 @@
 # Everything that one does with a checkout. `make help` lists it.
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: demo up down status logs migrate dump restore channel check test bench lint fmt lock help tools-python tools-run tools-test
+.PHONY: demo up down status logs migrate dump restore channel client check test bench lint fmt lock help tools-python tools-run tools-test
 
 PYTHON_BIN := .venv/bin/python
 LOCAL := $(PYTHON_BIN) -m deploy.local
@@ -36,6 +36,9 @@ restore: tools-run ## fill an empty private database from such a file (FILE=/tmp
 
 channel: tools-run ## make the sample channel, which stands in for conda-forge where that cannot be reached
 	@$(LOCAL) channel
+
+client: tools-python ## make the synchronous Python client of the asynchronous one
+	@$(PYTHON_BIN) shared/condarium/client/unasync.py
 
 check: tools-python ## format, lint, types and import rules, in a minute or less
 	@.venv/bin/ruff check .

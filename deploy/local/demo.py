@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.panel import Panel
 
-from condarium.cli.builds import follow
+from condarium.cli.following import follow
 from condarium.cli.output import phases
 from condarium.client import ApiError, Client
 from deploy.local import sample, servings, stack, state
@@ -83,17 +83,17 @@ def _build(
     subjects, failed = [], 0
     for file, number in submitted:
         build = follow(client, number, quiet=not console.is_terminal)
-        ours = build["condarium"]
-        if build["status"] != "COMPLETED":
+        ours = build.condarium
+        if build.status != "COMPLETED":
             failed += 1
-            console.print(f"build {number} is {build['status']}: {build['status_info']}", style="red", markup=False)
+            console.print(f"build {number} is {build.status}: {build.status_info}", style="red", markup=False)
             continue
-        took = phases(ours["seconds"] or {})
-        said = f"build {number} of {ours['environment']} is COMPLETED (seconds: {took})"
+        took = phases(ours.seconds or {})
+        said = f"build {number} of {ours.environment} is COMPLETED (seconds: {took})"
         console.print(said, highlight=False, soft_wrap=True)
-        name = str(ours["environment"])
+        name = ours.environment
         imports = IMPORTS.get(file.name, "sys")
-        prefix = Path(ours["prefix"])
+        prefix = Path(ours.prefix or "")
         subjects.append(Subject(client, number, NAMESPACE, name, prefix, imports, values["CONDARIUM_REGISTRY"]))
     return subjects, failed
 

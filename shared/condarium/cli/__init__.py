@@ -1,5 +1,6 @@
-"""The command line `condarium`.
+"""The command line `condarium`: one module per subject, all on `condarium.client`.
 
-Exit codes: 0 done; 1 the thing asked for failed (a build, a download); 2 wrong use or bad input; 3 not allowed;
-4 not there; 5 the server is away; 130 interrupted.
+`main` puts them together and turns errors into sentences and exit codes; `output` is what people and programs see,
+`session` which server, token and names are meant, `logins` what `condarium login` keeps, `completion` what the shell
+offers. Exit codes stand in `codes`.
 """

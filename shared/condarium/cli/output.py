@@ -1,17 +1,34 @@
-"""What people see, and what programs read with --json."""
+"""What people see, and what programs read with --json: one document, or a line for each item of a stream, on stdout.
+
+Messages and progress go to stderr.
+"""
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
+
+from condarium.client.models import Shown
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 errors = Console(stderr=True)
 UNLIMITED = 100_000
 PHASES = ("queue", "solve", "fetch", "pypi", "link")
-COLOURS = {"COMPLETED": "green", "FAILED": "red", "CANCELED": "yellow", "BUILDING": "cyan"}
+COLOURS = {
+    "COMPLETED": "green",
+    "READY": "green",
+    "FAILED": "red",
+    "CANCELED": "yellow",
+    "BUILDING": "cyan",
+    "denied": "red",
+    "failed": "red",
+}
 
 
 class Output:
@@ -34,10 +51,25 @@ class Output:
             table.add_row(*(_cell(row.get(column)) for column in columns))
         self._console.print(table)
 
+    def rows(self, found: Iterable[Shown], shown: Mapping[str, Any]) -> None:
+        """A table of models: `shown` is column -> what of a model stands there; programs get the models."""
+        if self.as_json:
+            self.value([item.to_json() for item in found])
+            return
+        columns = list(shown)
+        self.table([{name: of(item) for name, of in shown.items()} for item in found], columns)
+
     def value(self, value: Any) -> None:
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """One JSON document; models and what is made of them."""
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+    def line(self, value: Any) -> None:
+        """One line of JSON lines, at once."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, default=_plain) + "\n")
+        sys.stdout.flush()
 
     def done(self, sentence: str, **fields: Any) -> None:
+        """What was done: a sentence, or its facts."""
         if self.as_json:
             self.value(fields)
         else:
@@ -49,6 +81,17 @@ class Output:
         for name, value in pairs.items():
             lines = _cell(value).rstrip("\n").replace("\n", "\n" + " " * (width + 2))
             self._console.print(f"[bold]{name:<{width}}[/bold]  {lines}", soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """A message for people, on stderr; never folded, never coloured by what it holds."""
+    errors.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Shown):
+        return value.to_json()
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 def _cell(value: Any) -> str:
@@ -64,6 +107,11 @@ def amount(size: int | None) -> str:
     if size < 1_000_000:
         return f"{size} B" if size < 1000 else f"{size / 1e3:.1f} kB"
     return f"{size / 1e6:.1f} MB"
+
+
+def minute(moment: Any) -> str:
+    """A moment in UTC, to the minute."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment is not None else ""
 
 
 def phases(seconds: Mapping[str, float]) -> str:

@@ -1,0 +1,1 @@
+"""The client that waits. Made of `asynchronous` by `make client`: edit that."""

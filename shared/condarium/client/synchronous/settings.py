@@ -1,0 +1,71 @@
+# Made of `asynchronous` by `make client`: edit that.
+"""Settings by level, usage and quotas, credentials."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from condarium.client.models.settings import Change, Credential, Origin, Quota, Usage
+from condarium.client.synchronous.connection import Connection
+
+#: changes of settings read at a time
+HISTORY = 100
+
+
+class Settings(Connection):
+    """Without a namespace the global level is meant, without an environment the namespace's."""
+
+    def settings(self, namespace: str = "", environment: str = "") -> dict[str, Any]:
+        """What holds: every key, with the value of the nearest level that has one."""
+        return self._ask(dict[str, Any], "GET", self._at("setting", namespace, environment))
+
+    def change_settings(self, values: Mapping[str, Any], namespace: str = "", environment: str = "") -> str:
+        """Sets keys at this level; None takes a value back. Returns the server's sentence.
+
+        Raises Wrong with the key and what is allowed.
+        """
+        path = self._at("setting", namespace, environment)
+        return self._say("PUT", path, json=dict(values), repeatable=True)
+
+    def setting_origins(self, namespace: str = "", environment: str = "") -> list[Origin]:
+        """What holds, key by key: from which level, since when and by whom, and what it does."""
+        return self._ask(list[Origin], "GET", self._at("setting-origin", namespace, environment))
+
+    def setting_history(self, namespace: str = "", environment: str = "") -> Iterator[Change]:
+        """Every change made at exactly this level, the newest first."""
+        path = self._at("setting-history", namespace, environment)
+        before: dict[str, int] = {}
+        while True:
+            found = self._ask(list[Change], "GET", path, params={"limit": HISTORY, **before})
+            for change in found:
+                yield change
+            if len(found) < HISTORY:
+                return
+            before = {"before": found[-1].id}
+
+    def usage(self) -> dict[str, Usage]:
+        """What each namespace that one sees uses, and what is left of its quota."""
+        return self._ask(dict[str, Usage], "GET", self._at("usage"))
+
+    def quota(self, namespace: str) -> Quota:
+        """The limits of a namespace; None is no limit."""
+        return self._ask(Quota, "GET", self._at("namespace", namespace, "quota", end=""))
+
+    def change_quota(self, namespace: str, limits: Mapping[str, int | None]) -> None:
+        """`limits` of builds, bytes, concurrent_builds: what is not named stays, None is the installation's own."""
+        self._say("PUT", self._at("namespace", namespace, "quota", end=""), json=dict(limits), repeatable=True)
+
+    def credentials(self, namespace: str = "") -> list[Credential]:
+        """Those that one administers, or of one namespace; never what they hold."""
+        return self._ask(list[Credential], "GET", self._at("credential", namespace))
+
+    def put_credential(self, name: str, *, kind: str, url: str, namespace: str = "", **values: str) -> Credential:
+        """Sets a credential for what `url` is the prefix of: `username` and `password`, or `token`, as its kind has
+        it. Without a namespace it is the deployment's. It can never be read again.
+        """
+        content = {"kind": kind, "url": url, **values}
+        path = self._at("credential", namespace, name)
+        return self._ask(Credential, "PUT", path, json=content, repeatable=True)
+
+    def delete_credential(self, name: str, *, namespace: str = "") -> None:
+        """Builds that run go on with it. Raises NotThere."""
+        self._say("DELETE", self._at("credential", namespace, name))
