@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, ScalarSelect, func, select, text
+from sqlalchemy import ColumnElement, Row, Subquery, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -62,7 +62,7 @@ def of_visible(session: Session, shown: Visible, *, deployment: Mapping[str, Any
 
 
 def of_namespace(session: Session, namespace_id: int) -> Usage:
-    return _usage(_read(session, Namespace.id == namespace_id)[0])
+    return _usage(_read(session, Namespace.id == namespace_id, only=namespace_id)[0])
 
 
 def hold(session: Session, namespace_id: int) -> None:
@@ -70,34 +70,40 @@ def hold(session: Session, namespace_id: int) -> None:
     session.execute(select(func.pg_advisory_xact_lock(_ASKING, namespace_id % 2**31)))
 
 
-def _read(session: Session, where: ColumnElement[bool]) -> list[Row[Any]]:
-    builds, active = _with_changes("builds"), _with_changes("active")
-    environments = _sum(RowCount.environments, RowCount.namespace_id)
+def _read(session: Session, where: ColumnElement[bool], *, only: int | None = None) -> list[Row[Any]]:
+    """`only` is the id of the one namespace that is asked for."""
+    changes = _summed(UsageChange.namespace_id, UsageChange.builds, UsageChange.active, only=only)
+    counts = _summed(RowCount.namespace_id, RowCount.environments, only=only)
     query = (
         select(
             Namespace.id,
             Namespace.name,
-            environments.label("environments"),
-            builds.label("builds"),
-            active.label("active"),
-            func.coalesce(NamespaceUsage.exclusive, 0).label("exclusive"),
-            func.coalesce(NamespaceUsage.shared, 0).label("shared"),
+            _plus(counts.c.environments).label("environments"),
+            _plus(NamespaceUsage.builds, changes.c.builds).label("builds"),
+            _plus(NamespaceUsage.active, changes.c.active).label("active"),
+            _plus(NamespaceUsage.exclusive).label("exclusive"),
+            _plus(NamespaceUsage.shared).label("shared"),
             NamespaceUsage.measured_on.label("on"),
         )
         .outerjoin(NamespaceUsage, NamespaceUsage.namespace_id == Namespace.id)
+        .outerjoin(changes, changes.c.namespace_id == Namespace.id)
+        .outerjoin(counts, counts.c.namespace_id == Namespace.id)
         .where(Namespace.deleted_on.is_(None), where)
         .order_by(Namespace.name)
     )
     return list(session.execute(query).all())
 
 
-def _with_changes(name: str) -> ColumnElement[Any]:
-    folded = func.coalesce(getattr(NamespaceUsage, name), 0)
-    return folded + _sum(getattr(UsageChange, name), UsageChange.namespace_id)
+def _summed(of: InstrumentedAttribute[int], *columns: InstrumentedAttribute[int], only: int | None) -> Subquery:
+    sums = select(of, *(func.sum(column).label(column.key) for column in columns)).group_by(of)
+    return (sums if only is None else sums.where(of == only)).subquery()
 
 
-def _sum(column: InstrumentedAttribute[int], of: InstrumentedAttribute[int]) -> ScalarSelect[Any]:
-    return select(func.coalesce(func.sum(column), 0)).where(of == Namespace.id).correlate(Namespace).scalar_subquery()
+def _plus(*columns: Any) -> ColumnElement[Any]:
+    found: ColumnElement[Any] = func.coalesce(columns[0], 0)
+    for column in columns[1:]:
+        found = found + func.coalesce(column, 0)
+    return found
 
 
 def _usage(row: Row[Any]) -> Usage:
@@ -105,8 +111,8 @@ def _usage(row: Row[Any]) -> Usage:
         environments=int(row.environments),
         builds=int(row.builds),
         active=int(row.active),
-        exclusive=row.exclusive,
-        shared=row.shared,
+        exclusive=int(row.exclusive),
+        shared=int(row.shared),
     )
 
 
@@ -129,14 +135,36 @@ def measure(session: Session) -> int:
     changed = [int(found) for found in session.execute(_FOLD).scalars()]
     if changed:
         # What others share with them may be theirs alone now, and the other way round.
-        touched = {int(found) for found in session.execute(_SHARING, {"spaces": changed}).scalars()}
-        session.execute(_FORGET, {"spaces": changed})
-        session.execute(_HOLD, {"spaces": changed})
-        touched |= {int(found) for found in session.execute(_SHARING, {"spaces": changed}).scalars()}
-        session.execute(_SUM, {"spaces": sorted(touched | set(changed)), "changed": changed})
+        touched = _hold_anew(session, changed) | set(changed)
+        session.execute(_SUM, {"spaces": sorted(touched), "changed": changed})
     return len(changed)
 
 
+def _hold_anew(session: Session, spaces: list[int]) -> set[int]:
+    """Brings what namespaces hold up to date; the namespaces that hold any of what differs."""
+    # Tables and no parts of one statement: the planner must know how much there is.
+    for table in ("held", "differing"):
+        session.execute(text(_TEMPORARY.format(table)))
+    session.execute(_HOLD, {"spaces": spaces})
+    session.execute(text("analyze held"))
+    session.execute(_COMPARE, {"spaces": spaces})
+    session.execute(text("analyze differing"))
+    session.execute(_REMOVE)
+    session.execute(_ADD)
+    count = session.execute(text("select count(*) from differing")).scalar_one()
+    if count > _MANY:
+        session.execute(text("analyze namespace_holdings"))
+    touched = {int(found) for found in session.execute(_SHARING).scalars()}
+    for table in ("held", "differing"):
+        session.execute(text(f"drop table {table}"))
+    return touched
+
+
+#: rows after whose change the planner should look at the table again, before autovacuum does
+_MANY = 1000
+_TEMPORARY = """
+create temporary table {} (namespace_id bigint, key text, bytes bigint, primary key (namespace_id, key)) on commit drop
+"""
 _FOLD = text(
     """
     with gone as (
@@ -149,14 +177,6 @@ _FOLD = text(
     returning namespace_id
     """
 )
-_SHARING = text(
-    """
-    select distinct other.namespace_id
-    from namespace_holdings mine join namespace_holdings other using (key)
-    where mine.namespace_id = any(:spaces) and not other.namespace_id = any(:spaces)
-    """
-)
-_FORGET = text("delete from namespace_holdings where namespace_id = any(:spaces)")
 # Prefixes and archives are there for as long as a build that is not deleted names them.
 _HOLD = text(
     """
@@ -189,10 +209,31 @@ _HOLD = text(
         ) texts
         group by namespace_id
     )
-    insert into namespace_holdings (namespace_id, key, bytes)
-    select namespace_id, key, max(bytes) from found group by namespace_id, key
+    insert into held select namespace_id, key, max(bytes)::bigint from found group by namespace_id, key
     """
 )
+_COMPARE = text(
+    """
+    insert into differing (namespace_id, key, bytes)
+    select namespace_id, key, held.bytes
+    from held
+    full join (select * from namespace_holdings where namespace_id = any(:spaces)) was using (namespace_id, key)
+    where held.bytes is distinct from was.bytes
+    """
+)
+_REMOVE = text(
+    """
+    delete from namespace_holdings was using differing
+    where (was.namespace_id, was.key) = (differing.namespace_id, differing.key)
+    """
+)
+_ADD = text(
+    """
+    insert into namespace_holdings (namespace_id, key, bytes)
+    select namespace_id, key, bytes from differing where bytes is not null
+    """
+)
+_SHARING = text("select distinct namespace_id from namespace_holdings where key in (select key from differing)")
 _SUM = text(
     """
     update namespace_usage set
