@@ -38,6 +38,7 @@ from services.api import (
     tokens,
     ui,
     usage,
+    users,
 )
 from services.api.addresses import Addresses
 from services.api.endpoint import Gateway
@@ -93,6 +94,7 @@ SUBJECTS = (
     streams,
     tokens,
     login,
+    users,
     ui,
     audit,
     credentials,

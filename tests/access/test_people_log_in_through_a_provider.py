@@ -13,7 +13,6 @@ import pytest
 from cryptojwt import JWT
 from starlette.responses import JSONResponse, Response
 
-from condarium.database import users
 from services.api.login import callback
 from tests.fixtures.gateway import TOKEN, RunningGateway, running_gateway
 from tests.fixtures.provider import CLIENT_ID, CLIENT_SECRET, RunningProvider
@@ -366,12 +365,22 @@ def test_the_next_login_takes_back_what_the_claims_no_longer_give(
     assert shown["data"]["entity_roles"] == {"default/*": ["viewer"]}
 
 
-def test_a_disabled_user_stays_out(fresh: RunningGateway) -> None:
-    journey(fresh)
-    with fresh.database.transaction() as session:
-        users.disable(session, users.load(session, "alice"))
+def test_a_disabled_user_is_out_and_stays_out(fresh: RunningGateway) -> None:
+    first = journey(fresh)
+    (row,) = fresh.admin.get("/api/v1/user/").json()["data"]
+    assert (row["name"], row["disabled_on"]) == ("alice", None)
+    assert row["role_bindings"]["team/*"] == ["viewer"]
+    assert fresh.admin.put("/api/v1/user/alice/", json={"disabled": True}).json()["message"] == "alice is disabled"
+    until = time.monotonic() + 1
+    while who(fresh, first)["authenticated"]:
+        assert time.monotonic() < until
     reply = journey(fresh)
     assert (reply.status_code, "is disabled here" in reply.text) == (403, True)
+    assert fresh.admin.put("/api/v1/user/alice/", json={"disabled": False}).is_success
+    assert who(fresh, journey(fresh))["authenticated"]
+    assert fresh.admin.put("/api/v1/user/nobody/", json={"disabled": True}).status_code == 404
+    assert httpx.put(f"{fresh.address}/api/v1/user/alice/", json={"disabled": True}).status_code == 403
+    assert httpx.get(f"{fresh.address}/api/v1/user/").status_code == 403
 
 
 def test_no_secret_of_a_login_is_in_the_log(site: RunningGateway, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database import namespaces, roles
+from condarium.database.listing import Page, Paging, read
 from condarium.database.tables import User
 from condarium.errors import NotAuthorized, NotFound
 
@@ -87,6 +89,22 @@ def load(session: Session, name: str) -> User:
     if found is None:
         raise NotFound("user does not exist")
     return found
+
+
+def page(session: Session, *, paging: Paging) -> Page[Any]:
+    """All who have ever logged in, by name."""
+    query = select(
+        User.id,
+        User.name,
+        User.provider,
+        User.primary_namespace,
+        User.role_bindings,
+        User.created_on,
+        User.last_login_on,
+        User.disabled_on,
+    )
+    order = {"name": User.name, "last_login_on": User.last_login_on}
+    return read(session, query, paging=paging, order=order, default=("name",), last=User.id)
 
 
 def disable(session: Session, user: User, *, disabled: bool = True) -> None:
