@@ -1,5 +1,6 @@
 """Settings: built in < deployment < global < namespace < environment, checked, kept apart, and with a history."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -307,3 +308,8 @@ def test_the_deployment_stands_between_what_is_built_in_and_what_is_set() -> Non
 def test_a_wrong_deployment_stops_the_start(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         deployment(**changes).checked(matchspec.check)
+
+
+def test_every_key_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "docs/settings.md").read_text()
+    assert [key for key in KEYS if f"`{key}`" not in page] == []

@@ -1,4 +1,4 @@
-"""What namespaces use and may use (docs/adr/0011).
+"""What namespaces use and may use (docs/adr/0013).
 
 Counts are exact at any moment: the sums that were folded, and the changes since. Bytes are as `measure` last found
 them; it is called aside, by builders' housekeeping, and works on namespaces in which something has changed.

@@ -1,4 +1,4 @@
-"""What namespaces use (docs/adr/0011): changes that triggers write, and sums that are made of them aside."""
+"""What namespaces use (docs/adr/0013): changes that triggers write, and sums that are made of them aside."""
 
 from datetime import datetime
 
