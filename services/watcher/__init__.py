@@ -15,5 +15,6 @@ A file that disappears changes nothing; neither does one that cannot be read, un
 
 Besides the five files: `sources` (which files there are, and their bytes), `listener` (hints of the kernel, and where
 it gives none), `watching` (when a file is quiet enough to be read); `indexing` (a thread that claims what is due),
-`indexing_plan` (its part of the settings), `indexer` (its child process, which reads one part of a channel).
+`indexing_plan` (its part of the settings), `indexer` (its child process, which reads one part of a channel) and
+`channel_part` (how).
 """

@@ -20,98 +20,14 @@ import os  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 import traceback  # noqa: E402
-from collections.abc import Mapping  # noqa: E402
-from dataclasses import asdict, dataclass  # noqa: E402
+from dataclasses import asdict  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
 
-from sqlalchemy.orm import Session  # noqa: E402
-
-from condarium.conda import repodata  # noqa: E402
 from condarium.conda.channels import ChannelSettings  # noqa: E402
-from condarium.database import Database, channels, package_sync  # noqa: E402
-from condarium.database.leases import Claim  # noqa: E402
-from condarium.database.package_sync import Changes  # noqa: E402
-from condarium.domain.package_index import CHANNELDATA  # noqa: E402
+from condarium.database import Database  # noqa: E402
 from condarium.domain.redaction import redact  # noqa: E402
-from condarium.errors import CondariumError, WorldFault  # noqa: E402
-
-#: the planner is told of the tables' new sizes when more rows than this have changed
-MANY = 10_000
-
-
-@dataclass(frozen=True)
-class Job:
-    """One part of a channel, claimed: complete in itself. The child reads no setting."""
-
-    database_url: str
-    claim: Mapping[str, Any]
-    channel_id: int
-    channel: str
-    part: str
-    seen: Mapping[str, Any]
-    records: int
-    settings: Mapping[str, Any]
-    again_seconds: float
-
-    @property
-    def held(self) -> Claim:
-        return Claim(**self.claim)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass
-class Outcome:
-    """What became of it; counts of records, or of summaries."""
-
-    changed: bool = False
-    added: int = 0
-    removed: int = 0
-    records: int = 0
-    skipped: int = 0
-
-
-def index(job: Job, database: Database) -> Outcome:
-    """Brings the rows of the part up to date, and ends its claim.
-
-    Raises WorldFault, InputFault, LeaseLost, Unavailable: then nothing has changed and the claim still stands.
-    """
-    settings = ChannelSettings.from_json(job.settings)
-    found = repodata.bring(job.channel, job.part, settings, job.seen)
-    if isinstance(found, repodata.Brought):
-        with found.spool:
-            return _write(job, database, found)
-    if isinstance(found, repodata.Absent) and job.records:
-        raise WorldFault(
-            f"{job.channel}/{job.part} is there no more, but had {job.records} records: they stay until it is back."
-        )
-    seen = found.seen if isinstance(found, repodata.Unchanged) else channels.ABSENT
-    with database.transaction() as session:
-        channels.checked(session, job.held, seen=seen, again_seconds=job.again_seconds)
-    return Outcome(records=job.records)
-
-
-def _write(job: Job, database: Database, found: repodata.Brought) -> Outcome:
-    def finish(session: Session, changes: Changes) -> None:
-        if changes.added + changes.removed > MANY:
-            package_sync.settle(session)
-        records = changes.total if changes else None
-        channels.checked(session, job.held, seen=found.seen, again_seconds=job.again_seconds, records=records)
-
-    records = repodata.Records(found)
-    if job.part == CHANNELDATA:
-        # Read before the transaction: one that stands idle for long is ended by the database.
-        summaries = dict(repodata.summaries(found))
-        with database.transaction() as session:
-            changes = package_sync.write_summaries(session, channel_id=job.channel_id, summaries=summaries.items())
-            finish(session, changes)
-    else:
-        changes = package_sync.write_records(
-            database, channel_id=job.channel_id, sync_id=job.held.id, records=records, finish=finish
-        )
-    return Outcome(bool(changes), changes.added, changes.removed, changes.total, records.skipped)
+from condarium.errors import CondariumError  # noqa: E402
+from services.watcher.channel_part import Job, index  # noqa: E402
 
 
 def main(parent: Parent) -> None:

@@ -17,7 +17,7 @@ from condarium.database.leases import extend
 from condarium.errors import CondariumError, LeaseLost, Unavailable, WorldFault
 from condarium.work import channel_access
 from condarium.work.child import Child, Message
-from services.watcher.indexer import Job
+from services.watcher.channel_part import Job
 from services.watcher.indexing_plan import Plan, Wish
 
 logger = log.get(__name__)

@@ -14,8 +14,8 @@ from condarium.database import Database, channels, package_sync
 from condarium.domain.package_index import index_record
 from condarium.domain.version_order import sort_key
 from condarium.errors import LeaseLost
-from services.watcher import indexer
-from services.watcher.indexer import Outcome
+from services.watcher import channel_part
+from services.watcher.channel_part import Outcome
 from tests.fixtures.http_directory import Served, serve_directory
 from tests.fixtures.repodata import Index, plan, record, write_json, write_repodata
 
@@ -330,7 +330,7 @@ def test_two_never_read_the_same_part_and_who_lost_it_changes_nothing(index: Ind
     taken = [index.take("three"), index.take("three")]
     assert "linux-64" in {job.part for job in taken if job is not None}
     with pytest.raises(LeaseLost):
-        indexer.index(slow, index.database)
+        channel_part.index(slow, index.database)
     assert index.rows("package_records") == []
 
 

@@ -7,9 +7,9 @@ import os
 import ssl
 import tempfile
 import urllib.error
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, BinaryIO, cast
 
 import zstandard
@@ -37,6 +37,8 @@ class Brought:
     spool: IO[bytes]
     #: without secrets
     shown: str
+    #: as it was asked
+    place: str = field(repr=False)
     #: to be shown to the next `bring`
     seen: Mapping[str, Any]
 
@@ -53,14 +55,21 @@ class Absent:
 
 
 def bring(
-    channel: str, part: str, settings: ChannelSettings, seen: Mapping[str, Any], *, timeout_seconds: float = 60.0
+    channel: str,
+    part: str,
+    settings: ChannelSettings,
+    seen: Mapping[str, Any],
+    *,
+    names: Sequence[str] = (),
+    timeout_seconds: float = 60.0,
 ) -> Brought | Unchanged | Absent:
     """The part of the channel with the canonical URL `channel`, unless it is what was `seen` last.
 
-    Locations are tried in order. Raises WorldFault and InputFault (access refused) when none answers.
+    `names` are the files to look for, if not the usual ones. Locations are tried in order. Raises WorldFault and
+    InputFault (access refused) when none answers.
     """
     fault: WorldFault | InputFault | None = None
-    for place in _places(channel, part, settings, seen):
+    for place in _places(channel, part, settings, seen, names):
         try:
             found = _ask(
                 place, settings, seen if seen.get("location") == _known_as(place, settings) else {}, timeout_seconds
@@ -79,11 +88,15 @@ def bring(
     return Absent()
 
 
-def _places(channel: str, part: str, settings: ChannelSettings, seen: Mapping[str, Any]) -> list[str]:
+def _places(
+    channel: str, part: str, settings: ChannelSettings, seen: Mapping[str, Any], asked: Sequence[str]
+) -> list[str]:
     """Every address to try; in each location first the one that answered last, so that one request is enough."""
     found: list[str] = []
     for location in settings.locations(channel):
-        if part == CHANNELDATA:
+        if asked:
+            names = [f"{part}/{name}" for name in asked]
+        elif part == CHANNELDATA:
             names = [CHANNELDATA]
         elif directory_of(location) is not None:
             names = [f"{part}/repodata.json", f"{part}/repodata.json.zst"]
@@ -115,7 +128,7 @@ def _ask(place: str, settings: ChannelSettings, seen: Mapping[str, Any], timeout
             if directory_of(place) is not None and validators["etag"] == seen.get("etag"):
                 return Unchanged(seen)
             spool, sha256 = _spool(source, shown)
-        return Brought(spool, shown, {"location": shown, **validators, "sha256": sha256})
+        return Brought(spool, shown, place, {"location": shown, **validators, "sha256": sha256})
     except urllib.error.HTTPError as error:
         if error.code == 304:
             error.close()
@@ -163,7 +176,7 @@ def _spool(source: Any, shown: str) -> tuple[IO[bytes], str]:
 
 
 @contextmanager
-def _opened(brought: Brought) -> Iterator[BinaryIO]:
+def unpacked(brought: Brought) -> Iterator[BinaryIO]:
     """What was brought, without its compression, whatever its name says."""
     head = brought.spool.read(4)
     brought.spool.seek(0)
@@ -191,7 +204,7 @@ class Records:
 
     def __iter__(self) -> Iterator[IndexRecord]:
         """Raises WorldFault for what is cut off or no repodata; then what came before must not count either."""
-        with _opened(self._brought) as source:
+        with unpacked(self._brought) as source:
             stream = JsonStream(source, self._brought.shown)
             for key, name, raw in stream.entries():
                 if key in _PACKAGES:
@@ -208,7 +221,7 @@ class Records:
 def summaries(brought: Brought) -> Iterator[tuple[str, str]]:
     """(name, summary) of channeldata. Raises WorldFault as `Records` does."""
     count = 0
-    with _opened(brought) as source:
+    with unpacked(brought) as source:
         stream = JsonStream(source, brought.shown)
         for key, name, raw in stream.entries():
             summary = raw.get("summary") if key == "packages" and isinstance(raw, dict) else None

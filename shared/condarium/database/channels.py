@@ -9,7 +9,7 @@ from sqlalchemy import and_, case, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
-from condarium.database import leases, package_sync
+from condarium.database import leases, package_summaries, package_sync
 from condarium.database.leases import Claim, Claimable
 from condarium.database.tables import (
     Channel,
@@ -160,7 +160,7 @@ def forget(session: Session) -> str | None:
     if part is None:
         return None
     if part.part == CHANNELDATA:
-        package_sync.write_summaries(session, channel_id=part.channel_id, summaries=())
+        package_summaries.write(session, channel_id=part.channel_id, summaries=())
     else:
         package_sync.remove_part(session, channel_id=part.channel_id, sync_id=part.id)
     session.delete(part)

@@ -5,17 +5,16 @@ fixed number of statements does the rest, however many records there are. All of
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy import delete, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from condarium.database.connection import Database
-from condarium.database.tables import PackageRecord, PackageSummary
+from condarium.database.tables import Package, PackageName, PackageRecord
 from condarium.domain.package_index import IndexRecord
 from condarium.domain.version_order import sort_key
 
@@ -50,14 +49,17 @@ def write_records(
     sync_id: int,
     records: Iterable[IndexRecord],
     finish: Callable[[Session, Changes], None],
+    names: Collection[str] | None = None,
+    count: int = 0,
 ) -> Changes:
     """Makes `records` all that the part has, in one transaction that `finish` ends, with whatever it adds or raises.
 
-    Nothing is changed when `records` raises. No transaction is open while they are only compared: that may take long.
+    With `names`, all that it has of these; `count` is then how many it has of all. Nothing is changed when `records`
+    raises. No transaction is open while they are only compared: that may take long.
     """
     with database.transaction() as session:
-        missing = _digests(session, sync_id)
-    before = len(missing)
+        missing = _digests(session, channel_id, sync_id, names)
+    before = len(missing) if names is None else count
     fresh = _fresh(records, missing)
     head = list(islice(fresh, _BATCH))
     with database.transaction() as session:
@@ -81,8 +83,14 @@ def _fresh(records: Iterable[IndexRecord], missing: set[bytes]) -> Iterator[Inde
             yield record
 
 
-def _digests(session: Session, sync_id: int) -> set[bytes]:
+def _digests(session: Session, channel_id: int, sync_id: int, names: Collection[str] | None) -> set[bytes]:
     query = select(PackageRecord.digest).where(PackageRecord.sync_id == sync_id)
+    if names is not None:
+        query = (
+            query.join(Package, Package.id == PackageRecord.package_id)
+            .join(PackageName, PackageName.id == Package.name_id)
+            .where(PackageName.channel_id == channel_id, PackageName.name.in_({name.lower() for name in names}))
+        )
     rows = session.execute(query.execution_options(yield_per=_BATCH)).scalars()
     return {bytes(digest) for digest in rows}
 
@@ -245,36 +253,6 @@ from (
 where n.id = counted.name_id and n.versions <> counted.versions
 """
 _EMPTY_NAMES = "delete from package_names n where n.id in (select name_id from touched) and n.versions = 0"
-
-
-def write_summaries(session: Session, *, channel_id: int, summaries: Iterable[tuple[str, str]]) -> Changes:
-    """Makes `summaries` all that the channel says. Raises what `summaries` raises."""
-    rows = session.execute(
-        select(PackageSummary.name, PackageSummary.summary).where(PackageSummary.channel_id == channel_id)
-    )
-    known = {row.name: row.summary for row in rows}
-    before = set(known)
-    changed: dict[str, str] = {}
-    for name, summary in summaries:
-        if known.pop(name, None) != summary:
-            changed[name] = summary
-    names = sorted(changed)
-    for start in range(0, len(names), _BATCH):
-        values = [
-            {"channel_id": channel_id, "name": name, "summary": changed[name]} for name in names[start : start + _BATCH]
-        ]
-        made = upsert(PackageSummary).values(values)
-        session.execute(
-            made.on_conflict_do_update(index_elements=["channel_id", "name"], set_={"summary": made.excluded.summary})
-        )
-    gone = [name for name in known if name not in changed]
-    if gone:
-        session.execute(
-            delete(PackageSummary)
-            .where(PackageSummary.channel_id == channel_id, PackageSummary.name.in_(gone))
-            .execution_options(synchronize_session=False)
-        )
-    return Changes(len(changed), len(gone), len(before.union(changed).difference(gone)))
 
 
 def settle(session: Session) -> None:
