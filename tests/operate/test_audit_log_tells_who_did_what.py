@@ -1,4 +1,4 @@
-"""The audit log: every write with its transaction, refusals and downloads as sums, read by those who may, never changed."""
+"""The audit log: every write with its transaction, refusals and downloads as sums; never changed, read by who may."""
 
 import json
 import time
@@ -261,3 +261,26 @@ def test_a_redirected_client_is_counted_once(gateway: RunningGateway) -> None:
     with httpx.Client(base_url=gateway.address, follow_redirects=True) as client:
         assert client.get(f"/api/v1/build/{build_id}/lockfile/").status_code == 200
     assert [row["count"] for row in rows(gateway, action="artifact::download")] == [1]
+
+
+def test_the_administrator_of_a_namespace_reads_what_is_about_it(gateway: RunningGateway) -> None:
+    fill(gateway, 4)
+    for name in ("team0", "team1"):
+        assert gateway.admin.post(f"/api/v1/namespace/{name}/").status_code == 200
+
+    def ask(bindings: dict[str, list[str]], **query: str) -> httpx.Response:
+        made = gateway.admin.post("/api/v1/token/", json={"role_bindings": bindings})
+        assert made.status_code == 200, made.text
+        headers = {"Authorization": f"Bearer {made.json()['data']['token']}"}
+        return gateway.http.get("/api/v1/audit/", params=query, headers=headers)
+
+    own = ask({"team1/*": ["admin"]})
+    assert own.status_code == 200
+    assert {row["namespace"] for row in own.json()["data"]} == {"team1"}
+    assert len(own.json()["data"]) == 3
+    lines = ask({"team1/*": ["admin"]}, format="jsonl").text.splitlines()
+    assert {json.loads(line)["namespace"] for line in lines} == {"team1"}
+    assert ask({"team1/*": ["admin"]}, namespace="team0").status_code == 403
+    for less in ({"team1/*": ["developer"]}, {"team1/e*": ["admin"]}):
+        assert ask(less).status_code == 403
+        assert ask(less, namespace="team1").status_code == 403
