@@ -64,7 +64,7 @@ def _beside_bare(system: System, path: str, before: float | None, seconds: float
     figures = {**ours, "bytes": len(reply.content), "bare route": bare.per_second}
     figures["of the bare route"] = round(ours["per_second"] / bare.per_second, 2)
     if before is not None:
-        figures["times conda-store"] = round(ours["per_second"] / before)
+        figures |= {"conda-store": before, "times conda-store": round(ours["per_second"] / before)}
     return figures
 
 
