@@ -33,7 +33,10 @@ def login(
     username: Annotated[
         str | None, typer.Option("--username", "-u", help="Log in as somebody; without it, a token is asked for.")
     ] = None,
-    days: Annotated[float, typer.Option(min=0.01, help="With --username: how long the login lasts.")] = 30,
+    days: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="With --username: how long it lasts; by default as the server has it."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Logs in and keeps a token for the server, in a file that only you can read.
@@ -64,14 +67,14 @@ def login(
         say("CONDARIUM_TOKEN is set, and wins over this login")
 
 
-def _made(url: str, username: str, password: str, days: float) -> tuple[str, int]:
+def _made(url: str, username: str, password: str, days: float | None) -> tuple[str, int]:
     """A token of this machine's own, made with a login that ends at once. Raises ApiError."""
     with Client(url) as client:
         client.log_in(username, password)
         try:
             made = client.create_token(
                 name=f"condarium login on {socket.gethostname()}"[:100],
-                expires_on=datetime.now(UTC) + timedelta(days=days),
+                expires_on=datetime.now(UTC) + timedelta(days=days) if days is not None else None,
             )
         finally:
             with suppress(ApiError):

@@ -1,4 +1,4 @@
-"""`condarium token ...`"""
+"""`condarium token ...`, `condarium user ...`"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -10,6 +10,9 @@ from condarium.cli.session import connect, naming
 from condarium.errors import InvalidInput
 
 app = typer.Typer(help="Tokens: what programs log in with.", no_args_is_help=True)
+user = typer.Typer(help="Those who log in; for administrators.", no_args_is_help=True)
+
+User = Annotated[str, typer.Argument(help="A name of `user list`")]
 
 
 def parse_bindings(texts: list[str]) -> dict[str, list[str]] | None:
@@ -83,3 +86,36 @@ def revoke(
     with connect() as client, naming(f"token {token}", "token"):
         said = client.revoke_token(token)
     Output(json).done(said, token=token, message=said)
+
+
+@user.command("list")
+def list_users(json: Json = False) -> None:
+    """Lists who has ever logged in."""
+    with connect() as client:
+        rows = list(client.users())
+    Output(json).rows(
+        rows,
+        {
+            "name": lambda row: row.name,
+            "provider": lambda row: row.provider,
+            "namespace": lambda row: row.primary_namespace,
+            "last login (UTC)": lambda row: minute(row.last_login_on),
+            "": lambda row: "disabled" if row.disabled_on else "",
+        },
+    )
+
+
+@user.command("disable")
+def disable(name: User, json: Json = False) -> None:
+    """Shuts somebody out at once: no login, and every token of theirs is worth nothing."""
+    with connect() as client, naming(f"user {name}", "user"):
+        said = client.disable_user(name)
+    Output(json).done(said, user=name, disabled=True)
+
+
+@user.command("enable")
+def enable(name: User, json: Json = False) -> None:
+    """Lets somebody in again."""
+    with connect() as client, naming(f"user {name}", "user"):
+        said = client.enable_user(name)
+    Output(json).done(said, user=name, disabled=False)

@@ -110,7 +110,7 @@ class AsyncArtifacts(AsyncConnection):
                     f"api/v1/{path}", query, timeout=wait_seconds + 60, **arriving.headers()
                 ) as reply:
                     with arriving.taking(reply) as file:
-                        async for chunk in reply.aiter_raw(1 << 20):
+                        async for chunk in reply.aiter_raw():
                             file.write(chunk)
                             if progress is not None:
                                 progress(file.tell(), arriving.expected)

@@ -64,7 +64,8 @@ class AsyncConnection:
     @staticmethod
     def _at(*parts: object, version: str = "v1", end: str = "/") -> str:
         """The path of these parts, each of which may hold anything."""
-        return f"api/{version}/" + "/".join(quote(str(part), safe="") for part in parts if part != "") + end
+        named = [quote(str(part), safe="") for part in parts if part != ""]
+        return "/".join(["api", version, *named]) + end
 
     async def _send(
         self, method: str, path: str, *, repeatable: bool | None = None, accept: tuple[int, ...] = (), **more: Any
@@ -129,7 +130,7 @@ class AsyncConnection:
             for row in rows:
                 yield row
             seen += len(rows)
-            if not rows or seen >= int(found.get("count", 0)):
+            if len(rows) < PAGE or seen >= int(found.get("count", 0)):
                 return
 
     async def _after(self, shape: type[T], path: str, query: Mapping[str, Any], *, limit: int) -> AsyncIterator[T]:

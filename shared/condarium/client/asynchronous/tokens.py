@@ -1,11 +1,11 @@
-"""Tokens: made, listed, revoked."""
+"""Tokens: made, listed, revoked; and those who log in."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from condarium.client.asynchronous.connection import AsyncConnection
-from condarium.client.models.access import NewToken, TokenRow
+from condarium.client.models.access import NewToken, TokenRow, UserRow
 
 
 class AsyncTokens(AsyncConnection):
@@ -37,3 +37,16 @@ class AsyncTokens(AsyncConnection):
     async def revoke_token(self, token_id: int) -> str:
         """Ends a token, and those that were made with it, at once; returns what was ended, in a sentence."""
         return await self._say("DELETE", self._at("token", token_id), repeatable=True)
+
+    async def users(self) -> AsyncIterator[UserRow]:
+        """Who has ever logged in; for administrators."""
+        async for row in self._pages(UserRow, self._at("user"), {}):
+            yield row
+
+    async def disable_user(self, name: str) -> str:
+        """Shuts somebody out: no login, and every token of theirs is worth nothing; for administrators."""
+        return await self._say("PUT", self._at("user", name), json={"disabled": True}, repeatable=True)
+
+    async def enable_user(self, name: str) -> str:
+        """Lets somebody in again."""
+        return await self._say("PUT", self._at("user", name), json={"disabled": False}, repeatable=True)

@@ -1,6 +1,6 @@
 """What the server answers, as frozen objects; fields that are not named here are kept as they came."""
 
-from condarium.client.models.access import NewToken, Permission, Readiness, TokenRow, Version
+from condarium.client.models.access import NewToken, Permission, Readiness, TokenRow, UserRow, Version
 from condarium.client.models.builds import Artifact, Build, BuildPackage, BuildRow, Image
 from condarium.client.models.environments import Environment, Namespace, NamespaceRole, NamespaceRow, RoleMapping
 from condarium.client.models.packages import Channel, Package, PackageRecord
@@ -37,5 +37,6 @@ __all__ = [
     "SolvedPackage",
     "TokenRow",
     "Usage",
+    "UserRow",
     "Version",
 ]

@@ -51,6 +51,19 @@ class TokenRow(Shown):
     current: bool
 
 
+class UserRow(Shown):
+    """Somebody who has logged in; `role_bindings` are what the last login gave."""
+
+    id: int
+    name: str
+    provider: str
+    primary_namespace: str
+    role_bindings: dict[str, list[str]]
+    created_on: Moment
+    last_login_on: Moment | None
+    disabled_on: Moment | None
+
+
 class OwnPart(Shown):
     id: int
     name: str

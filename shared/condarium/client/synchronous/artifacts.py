@@ -109,7 +109,7 @@ class Artifacts(Connection):
             try:
                 with self._open(f"api/v1/{path}", query, timeout=wait_seconds + 60, **arriving.headers()) as reply:
                     with arriving.taking(reply) as file:
-                        for chunk in reply.iter_raw(1 << 20):
+                        for chunk in reply.iter_raw():
                             file.write(chunk)
                             if progress is not None:
                                 progress(file.tell(), arriving.expected)

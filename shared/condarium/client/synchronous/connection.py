@@ -63,7 +63,8 @@ class Connection:
     @staticmethod
     def _at(*parts: object, version: str = "v1", end: str = "/") -> str:
         """The path of these parts, each of which may hold anything."""
-        return f"api/{version}/" + "/".join(quote(str(part), safe="") for part in parts if part != "") + end
+        named = [quote(str(part), safe="") for part in parts if part != ""]
+        return "/".join(["api", version, *named]) + end
 
     def _send(
         self, method: str, path: str, *, repeatable: bool | None = None, accept: tuple[int, ...] = (), **more: Any
@@ -128,7 +129,7 @@ class Connection:
             for row in rows:
                 yield row
             seen += len(rows)
-            if not rows or seen >= int(found.get("count", 0)):
+            if len(rows) < PAGE or seen >= int(found.get("count", 0)):
                 return
 
     def _after(self, shape: type[T], path: str, query: Mapping[str, Any], *, limit: int) -> Iterator[T]:

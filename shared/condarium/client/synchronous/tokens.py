@@ -1,11 +1,11 @@
 # Made of `asynchronous` by `make client`: edit that.
-"""Tokens: made, listed, revoked."""
+"""Tokens: made, listed, revoked; and those who log in."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from condarium.client.models.access import NewToken, TokenRow
+from condarium.client.models.access import NewToken, TokenRow, UserRow
 from condarium.client.synchronous.connection import Connection
 
 
@@ -38,3 +38,16 @@ class Tokens(Connection):
     def revoke_token(self, token_id: int) -> str:
         """Ends a token, and those that were made with it, at once; returns what was ended, in a sentence."""
         return self._say("DELETE", self._at("token", token_id), repeatable=True)
+
+    def users(self) -> Iterator[UserRow]:
+        """Who has ever logged in; for administrators."""
+        for row in self._pages(UserRow, self._at("user"), {}):
+            yield row
+
+    def disable_user(self, name: str) -> str:
+        """Shuts somebody out: no login, and every token of theirs is worth nothing; for administrators."""
+        return self._say("PUT", self._at("user", name), json={"disabled": True}, repeatable=True)
+
+    def enable_user(self, name: str) -> str:
+        """Lets somebody in again."""
+        return self._say("PUT", self._at("user", name), json={"disabled": False}, repeatable=True)
