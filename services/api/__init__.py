@@ -11,7 +11,7 @@ Besides the five files. `endpoint` makes a route of a plain function (caller, qu
 `openapi/` is the description made of them and its page, `bodies` are the models of queries and bodies, `wire` is rows
 as JSON, `lists` are pages as JSON text, `addresses` is the prefix and the slashes. The
 routes of one subject each, one line for each subject:
-- `health`: what operators ask; `pages`: HTML; `ui`: the conda-store web UI
+- `health`: what operators ask; `pages`: HTML; `ui`: the conda-store web UI; `admin/`: what that lacks
 - `status`: version and permissions
 - `namespaces`, `namespace_roles`, `tokens`, `users`, `login/` (form, login provider, cookie)
 - `settings` (by level), `usage` (and quotas)

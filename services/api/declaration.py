@@ -124,6 +124,8 @@ class Declaration:
     #: headers that the request may have: what they say
     takes: Mapping[str, str] = field(default_factory=dict)
     deprecated: bool = False
+    #: for people: held to what it promises, but no part of the contract that /openapi.json describes
+    is_page: bool = False
 
     def reply(self, status: int) -> tuple[Reply, ...]:
         """The promised answers with that code; there are several where the media type differs."""

@@ -63,6 +63,9 @@ curl -L "$url/api/v1/build/1/lockfile/?format=explicit"</code></pre>
 <h2>4. Follow what happens</h2>
 <pre><code>curl -N "$url/api/v1/events/?after=0"</code></pre>
 
+<p><a href="$root/ui/">The web UI</a> makes and edits environments; <a href="$root/admin/">/admin/</a> shows builds with
+their live logs, namespaces and roles, tokens, settings, usage and the audit log.</p>
+
 <p class="quiet"><a href="$root/api/v1/environment/">environments</a> ·
 <a href="$root/api/v1/build/">builds</a> ·
 <a href="$root/api/v1/permission/">what you may do</a></p>

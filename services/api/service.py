@@ -17,6 +17,7 @@ from condarium.http.origins import Origins, allowed_origins
 from condarium.http.proxies import Proxies, networks
 from condarium.http.requests import AccessLog
 from services.api import (
+    admin,
     artifacts,
     audit,
     builds,
@@ -98,6 +99,7 @@ SUBJECTS = (
     ui,
     audit,
     credentials,
+    admin,
 )
 
 

@@ -161,14 +161,8 @@ async def revoke_token(call: Call[Model, Any]) -> Response:
     """Ends a token, and those that were made with it, at once and everywhere."""
     token_id = call.number("token_id")
 
-    manages = call.caller.may(Action.MANAGE_TOKENS)
-    if not call.caller.principal.is_authenticated:
-        raise NotAuthorized(REFUSED)
-
     def revoke(session: Session) -> int:
-        row = tokens.load(session, token_id)
-        if not manages and not _is_own(call.caller.principal, row):
-            raise NotAuthorized(REFUSED)
+        row = find_token(session, call)
         ended = tokens.revoke(session, row.id, actor=call.caller.name)
         call.notes.update(owner=row.owner, name=row.name, ended=ended)
         answer = Ack()
@@ -180,6 +174,17 @@ async def revoke_token(call: Call[Model, Any]) -> Response:
     call.gateway.authenticator.forget()
     message = f"token {token_id} revoked" if ended else f"token {token_id} had ended before"
     return enveloped(Ack(message if ended < 2 else f"{message}, and {ended - 1} made with it"))
+
+
+def find_token(session: Session, call: Call[Model, Any]) -> Token:
+    """The token of the path, if the caller may revoke it. Raises NotAuthorized, NotFound."""
+    manages = call.caller.may(Action.MANAGE_TOKENS)
+    if not call.caller.principal.is_authenticated:
+        raise NotAuthorized(REFUSED)
+    row = tokens.load(session, call.number("token_id"))
+    if not manages and not _is_own(call.caller.principal, row):
+        raise NotAuthorized(REFUSED)
+    return row
 
 
 def _is_own(principal: Principal, row: Token) -> bool:

@@ -21,7 +21,11 @@ async def ask(edges: Edges, http: httpx.AsyncClient, method: str, row: Row, dige
     found = {}
     for column in COLUMNS:
         reply = await http.request(
-            method, row.path.format(digest=digest), json=row.body, headers={**row.headers, **edges.headers[column]}
+            method,
+            row.path.format(digest=digest),
+            json=row.body,
+            data=row.form,
+            headers={**row.headers, **edges.headers[column]},
         )
         found[column] = reply.status_code
     return found

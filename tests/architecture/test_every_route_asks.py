@@ -72,8 +72,11 @@ async def walk(edges: Edges, name: str, spy: Spy, headers: dict[str, str]) -> li
             method, _, pattern = route.partition(" ")
             spy.asked.clear()
             path = row.path.format(digest=f"sha256:{'0' * 64}")
-            reply = await http.request(method, path, json=row.body, headers=headers)
-            found.append((method, pattern, reply.status_code, bool(spy.asked)))
+            reply = await http.request(method, path, json=row.body, data=row.form, headers=headers)
+            # Pages know nothing of who has not logged in: they are turned away before there is anything to ask.
+            turned_away = not headers and pattern.startswith("/admin/") and reply.status_code in (303, 403)
+            assert not turned_away or reply.headers.get("location", "/login/").startswith("/login/")
+            found.append((method, pattern, reply.status_code, bool(spy.asked) or turned_away))
     return found
 
 

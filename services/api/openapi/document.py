@@ -52,7 +52,7 @@ TAGS = {
 
 def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The whole description; `servers` is for the caller to say."""
-    described = [route for route in routes if isinstance(route, DeclaredRoute)]
+    described = [route for route in routes if isinstance(route, DeclaredRoute) and not route.declaration.is_page]
     schemas = _Schemas(_models(described))
     paths: dict[str, Any] = {}
     used: set[str] = set()
