@@ -305,3 +305,18 @@ def test_a_canceled_build_is_queued_again_only_as_settings_allow(gateway: Runnin
     gateway.admin.put("/api/v1/setting/team/", json={"conda_required_packages": None})
     assert gateway.admin.put(f"/api/v1/build/{build}/retry/").status_code == 200
     assert gateway.admin.put(f"/api/v1/build/{build}/retry/").status_code == Conflict.status
+
+
+@pytest.mark.parametrize(
+    "dependency",
+    [
+        "conda-forge::python[channel='file:///etc']",
+        "conda-forge::python[channel='/etc']",
+        "conda-forge::python[url='file:///etc/python-3-0.conda']",
+        "conda-forge::python[channel='https://u:hush@host/c']",
+    ],
+)
+def test_a_second_channel_in_brackets_is_checked_as_the_first(post: Post, dependency: str) -> None:
+    with pytest.raises(SpecificationError) as caught:
+        post(dependencies=[dependency])
+    assert "hush" not in str(caught.value)

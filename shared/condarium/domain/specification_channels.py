@@ -80,11 +80,16 @@ def check_channel(text: str, line: int, field: str, *, local: bool) -> str:
 def channel_of(match_spec: str) -> str | None:
     """The channel in `channel::package` or `[channel=...]`, without a subdir; None where no channel is named."""
     head = match_spec.split("[", 1)[0]
-    if "::" in head:
-        channel = head.rsplit("::", 1)[0].strip()
-    elif bracket := _BRACKET.search(match_spec):
-        channel = next(group for group in bracket.groups() if group is not None).strip()
-    else:
-        return None
+    return _without_subdir(head.rsplit("::", 1)[0]) if "::" in head else bracketed_channel_of(match_spec)
+
+
+def bracketed_channel_of(match_spec: str) -> str | None:
+    """The channel in `[channel=...]`, whatever stands before it; None where there is none."""
+    bracket = _BRACKET.search(match_spec)
+    return _without_subdir(next(group for group in bracket.groups() if group is not None)) if bracket else None
+
+
+def _without_subdir(text: str) -> str:
+    channel = text.strip()
     parent, _, last = channel.rstrip("/").rpartition("/")
     return parent if parent and _SUBDIR.match(last) else channel.rstrip("/")

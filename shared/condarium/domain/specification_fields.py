@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 from condarium.domain import naming
 from condarium.domain.credentials import has_credential, show
-from condarium.domain.specification_channels import CREDENTIAL, PLATFORMS, channel_of, check_channel
+from condarium.domain.specification_channels import (
+    CREDENTIAL,
+    PLATFORMS,
+    bracketed_channel_of,
+    channel_of,
+    check_channel,
+)
 from condarium.domain.specification_nodes import Entries, Node, Scalar, describe, fault, list_of, text_of
 from condarium.domain.specification_pip import parse_requirement
 from condarium.errors import InvalidInput
@@ -88,10 +94,11 @@ def _match_spec(item: Node, check_match_spec: CheckMatchSpec, *, local: bool) ->
     _limit(text, MAX_MATCH_SPEC, line, field)
     if has_credential(text):
         raise fault(CREDENTIAL, line=line, field=field)
-    channel = channel_of(text)
-    if channel is not None:
+    # Of two, the solver takes the one in brackets.
+    named = [channel for channel in (channel_of(text), bracketed_channel_of(text)) if channel is not None]
+    for channel in named:
         check_channel(channel, line, field, local=local)
-    elif not local and (_PATH.match(text) or "file:" in text.lower()):
+    if not local and ((not named and _PATH.match(text)) or "file:" in text.lower()):
         raise fault(f"{show(text)} is a path, and only you have it; name a package", line=line, field=field)
     try:
         check_match_spec(text)
