@@ -16,6 +16,7 @@ PARTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "environment_name": (_NAME, "first", "an environment of the namespace"),
     "build_id": (_ID, 1, "a build"),
     "artifact_type": ({"type": "string", "enum": [str(each) for each in ArtifactType]}, "LOCKFILE", "what to make"),
+    "user_name": ({"type": "string"}, "somebody", "somebody who has logged in"),
     "token_id": (_ID, 1, "a token"),
     "subject": (_NAME, "channel", "on GET a namespace, else a credential of the whole installation"),
     "credential": (_NAME, "channel", "a credential of the namespace"),
