@@ -14,8 +14,6 @@ from condarium.cli.output import Json, Output, say
 from condarium.cli.session import connect, default_namespace, read_labels
 from condarium.client import Client, NotMade, Wrong
 from condarium.client.models import Build, Changes, SolveAnswer
-from condarium.conda import matchspec
-from condarium.domain.specification import parse
 from condarium.errors import InvalidInput, SpecificationError
 
 
@@ -135,6 +133,10 @@ def _read(file: Path, namespace: str | None, name: str, is_lockfile: bool) -> Wa
         if not name:
             raise InvalidInput(f"{file}: a lockfile does not name its environment; give --name")
         return Wanted(file, text, space, name, True)
+    # Here, not above: no other command needs the solver's library, which takes its time to load.
+    from condarium.conda import matchspec
+    from condarium.domain.specification import parse
+
     try:
         found = parse(text, check_match_spec=matchspec.check)
     except SpecificationError as error:

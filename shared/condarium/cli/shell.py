@@ -9,6 +9,12 @@ from typing import NoReturn
 from condarium.cli.output import say
 from condarium.errors import InvalidInput
 
+#: says of a command that is not there what is said without activation scripts, too
+_EXEC = """\
+command -v "$1" >/dev/null || { echo "condarium: '$1' is not in $0 and not on PATH" >&2; exit 2; }
+exec "$@"
+"""
+
 
 def local_prefix(store: str | None, namespace: str, name: str) -> Path | None:
     """Where the environment lies when the store (CONDARIUM_STORE) is on this machine."""
@@ -31,7 +37,7 @@ def run(prefix: Path, label: str, command: list[str]) -> NoReturn:
     if scripts:
         # Activation scripts are written for a POSIX shell, whatever the user's own is.
         sourced = "; ".join(f'. "{script}"' for script in scripts)
-        argv = ["/bin/sh", "-c", f'{sourced}; exec "$@"', "sh", *argv]
+        argv = ["/bin/sh", "-c", f"{sourced}; {_EXEC}", label, *argv]
     sys.stdout.flush()
     try:
         os.execvpe(argv[0], argv, environ)
