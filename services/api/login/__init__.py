@@ -66,6 +66,7 @@ def routes(gateway: Gateway) -> list[Route]:
             method="POST",
             query=form.NextQuery,
             returns=redirect("Logged out", status=303),
+            tag="login",
         ),
     ]
     if journey is None:
