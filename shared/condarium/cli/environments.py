@@ -209,7 +209,10 @@ def open_shell(
 
 @app.command("hash")
 def print_hash(file: File, json: Json = False) -> None:
-    """Checks an environment.yml and prints the hash of its specification, without a server."""
+    """Checks an environment.yml and prints the hash of its specification, without a server.
+
+    A server whose settings change what is built has another one for it: `solve --json` says which.
+    """
     from condarium.conda import matchspec
     from condarium.domain.specification import parse
 
