@@ -84,6 +84,10 @@ def apply(
 
     Prints REGISTRY/NAMESPACE/NAME@sha256:DIGEST where the image was waited for.
     """
+    if json and markdown:
+        raise InvalidInput("--json and --markdown are two outputs: give one")
+    if exit_code and not dry_run:
+        raise InvalidInput("--exit-code is for --dry-run")
     if files.count(Path("-")) > 1:
         raise InvalidInput("standard input can be read once: give -f - once")
     choices = Choices(read_labels(label or []), _waits(wait), seconds, json or markdown, again)
@@ -101,6 +105,8 @@ def apply(
                 print(_markdown(one, answer), end="" if len(wanted) == 1 else "\n")
             if not dry_run:
                 shown |= _carry_out(client, one, answer, choices, silent=json or markdown)
+                if markdown and "image" in shown:
+                    print(f"\nImage: `{shown['image']}`")
             elif not json and not markdown:
                 _say_plan(one, answer)
             results.append(shown)
