@@ -70,5 +70,6 @@ def test_nothing_is_fetched_from_elsewhere(served_ui: RunningGateway, browser: B
     page.get_by_role("button", name="default", exact=True).or_(page.get_by_text("default")).first.click()
     page.get_by_role("link", name="first").wait_for()
     assert {httpx.URL(url).host for url in asked if url.startswith("http")} == {"127.0.0.1"}
-    assert complaints == []
+    # The UI's own: it gives its icons attributes that no browser knows.
+    assert [said for said in complaints if not said.startswith("Error: <svg> attribute ")] == []
     page.close()

@@ -22,12 +22,12 @@ from services.api.endpoint import Call, Gateway
 
 def routes(gateway: Gateway) -> list[Route]:
     return [
-        written(gateway, f"{ONE}mappings/", change_mappings, show_namespace),
+        written(gateway, f"{ONE}mappings/", update_namespace, show_namespace),
         written(gateway, f"{ONE}roles/", change_roles, show_namespace),
     ]
 
 
-async def change_mappings(call: Call[Any, Any], form: Form) -> Response:
+async def update_namespace(call: Call[Any, Any], form: Form) -> Response:
     """Gives a role on what an ARN holds to the namespace's own members, or takes it back."""
     do, entity, role = form.line("do"), form.line("entity"), form.line("role")
     if do not in ("add", "remove"):
@@ -35,6 +35,7 @@ async def change_mappings(call: Call[Any, Any], form: Form) -> Response:
     if not entity:
         raise Unprocessable([{"loc": ["body", "entity"], "msg": "say on what, such as team/* or team/ml-*"}])
 
+    # Its name is what the audit log calls it.
     def update_namespace(session: Session, asked: Call[Any, Any]) -> Any:
         name = asked.text("namespace")
         asked.caller.require(Action.UPDATE_NAMESPACE, name)

@@ -69,7 +69,8 @@ def _number(text: str) -> Any:
 
 
 async def change_quota(call: Call[Any, Any], form: Form) -> Response:
-    """Sets the limits of a namespace."""
-    body = forms.checked(QuotaBody, {limit: _number(form.line(limit)) for limit in LIMITS})
+    """Sets the limits of a namespace that were changed: others may be the installation's own."""
+    changed = [limit for limit in LIMITS if limit in form.values and form.values.get(f"was_{limit}") != form[limit]]
+    body = forms.checked(QuotaBody, {limit: _number(form.line(limit)) for limit in changed})
     await deeds.write(call, usage.change_quota, body=body)
     return back(call, ONE.format(namespace=call.text("namespace")), "quota-changed")
