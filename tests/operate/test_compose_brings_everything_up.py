@@ -74,8 +74,8 @@ def test_services_run_without_rights_on_a_schema_that_was_made_first(running: Co
 def test_the_image_holds_the_program_and_no_setting(running: Compose) -> None:
     found = running.compose.run("exec", "-T", "api", "find", "/opt/condarium", "-maxdepth", "2", "-type", "d")
     names = {line.removeprefix("/opt/condarium/") for line in found.split()[1:]}
-    assert names >= {"services/api", "shared/condarium", "deploy/base_image", "base-image/blobs"}
-    assert {name.split("/")[0] for name in names} == {"services", "shared", "deploy", "base-image"}
+    assert names >= {"services/api", "shared/condarium", "deploy/base_image", "base-image/blobs", "ui"}
+    assert {name.split("/")[0] for name in names} == {"services", "shared", "deploy", "base-image", "ui"}
     assert running.compose.run("exec", "-T", "api", "ls", "-A", "/").find(".env") == -1
     (image,) = json.loads(running.docker.run("inspect", "condarium:latest"))
     text = json.dumps(image) + running.docker.run("history", "--no-trunc", "condarium:latest")
@@ -83,6 +83,13 @@ def test_the_image_holds_the_program_and_no_setting(running: Compose) -> None:
     assert len(secrets) == 6
     assert not any(secret in text for secret in secrets)
     running.compose.run("exec", "-T", "api", "condarium", "check-config")
+
+
+def test_the_web_ui_is_in_the_image(api: httpx.Client) -> None:
+    page = api.get("/conda-store/ui/")
+    assert page.status_code == 200, page.text
+    script = page.text.partition('src="')[2].partition('"')[0]
+    assert len(api.get(script).content) > 1_000_000
 
 
 def test_an_image_is_pulled_from_outside_by_the_external_names(running: Compose, api: httpx.Client) -> None:
