@@ -1,6 +1,8 @@
 """The audit log: every write with its transaction, refusals and downloads as sums; never changed, read by who may."""
 
 import json
+import random
+import string
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -88,6 +90,14 @@ def test_a_scan_of_many_things_is_few_rows(database: Database) -> None:
     assert sum(row.count for row in found) == 20 * DENIALS_APART
     assert len(found) <= 2 * (DENIALS_APART + 1)
     assert any(row.resource == "*/*" for row in found)
+
+
+def test_a_refusal_of_any_length_does_not_stop_what_is_counted_with_it(gateway: RunningGateway) -> None:
+    # An entry of an index holds 2,700 bytes, and these do not get smaller by compression.
+    name = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=9000))
+    for space in (name, "secret"):
+        assert gateway.http.get(f"/api/v1/namespace/{space}/").status_code == 403
+    assert {row["resource"][:10] for row in rows(gateway)} == {"secret/*", name[:10]}
 
 
 def test_downloads_are_summed_by_the_day_and_cost_no_write_each(gateway: RunningGateway) -> None:
