@@ -105,8 +105,8 @@ def claims_of(row: Token) -> Claims:
 
 
 def _row(session: Session, principal: Principal) -> Token | None:
-    """The row of the token that the caller shows; None for those of settings."""
-    return tokens.load(session, principal.token_id) if principal.token_id is not None else None
+    """The row of the token that the caller shows; None for those of settings. Raises NotAuthorized."""
+    return tokens.hold(session, principal.token_id) if principal.token_id is not None else None
 
 
 def _parent(made_with: Token | None) -> int | None:

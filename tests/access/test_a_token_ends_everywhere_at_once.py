@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -130,6 +131,36 @@ def test_what_was_made_with_a_token_ends_with_it(gateway: RunningGateway) -> Non
     assert [stands(gateway.http, each) for each in (first, second, third, other)] == [False, False, False, True]
     again = gateway.admin.delete(f"/api/v1/token/{first_id}/")
     assert (again.status_code, again.json()["message"]) == (200, f"token {first_id} had ended before")
+
+
+def test_a_token_that_is_believed_a_moment_too_long_makes_none_that_last(gateway: RunningGateway) -> None:
+    token, token_id = mint(gateway)
+    assert stands(gateway.http, token)
+    with gateway.database.transaction() as session:
+        session.execute(sqlalchemy.update(Token).where(Token.id == token_id).values(revoked_on=sqlalchemy.func.now()))
+    assert gateway.http.post("/api/v1/token/", headers=bearer(token)).status_code == 403
+    assert gateway.http.post("/login/", json={"username": "x", "password": token}).status_code == 403
+    assert len(rows(gateway)) == 1
+
+
+def test_what_is_being_made_with_a_token_while_it_ends_ends_too(gateway: RunningGateway) -> None:
+    _, parent_id = mint(gateway)
+    expires_on = datetime.now(UTC) + timedelta(hours=1)
+    with ThreadPoolExecutor(1) as pool:
+        with gateway.database.transaction() as session:
+            parent = tokens.hold(session, parent_id)
+            wanted = tokens.Wanted(parent.owner, "default", {}, expires_on, parent_id=parent.id)
+            child_id = tokens.create(session, wanted, actor=parent.owner).id
+            revoked = pool.submit(gateway.admin.delete, f"/api/v1/token/{parent_id}/")
+            until(lambda: waits_for_a_row(gateway), 10)
+        assert revoked.result(10).json()["message"] == f"token {parent_id} revoked, and 1 made with it"
+    assert {row["id"]: row["state"] for row in rows(gateway)} == {parent_id: "revoked", child_id: "revoked"}
+
+
+def waits_for_a_row(gateway: RunningGateway) -> bool:
+    query = sqlalchemy.text("select count(*) from pg_locks where not granted and locktype = 'transactionid'")
+    with gateway.database.transaction() as session:
+        return bool(session.execute(query).scalar_one())
 
 
 def test_a_list_tells_all_but_the_text(developed: RunningGateway) -> None:

@@ -34,7 +34,7 @@ def of_token(session: Session, call: Call[Any, Any], principal: Principal) -> St
             principal.name, _primary(call, principal), shown, end, kind=tokens.SESSION, inherits=True
         )
     else:
-        row = tokens.load(session, principal.token_id)
+        row = tokens.hold(session, principal.token_id)
         wanted = tokens.Wanted(
             row.owner,
             row.primary_namespace,

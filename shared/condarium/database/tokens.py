@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload
 from condarium.database import roles
 from condarium.database.listing import Page, Paging, read
 from condarium.database.tables import Token
-from condarium.errors import NotFound
+from condarium.errors import NotAuthorized, NotFound
 
 TOKEN, SESSION = "token", "session"
 #: what has ended is shown for this long
@@ -94,6 +94,18 @@ def load(session: Session, token_id: int) -> Token:
     return found
 
 
+def hold(session: Session, token_id: int) -> Token:
+    """A token that something is made with: it does not end before this transaction does, and then ends that, too.
+
+    Raises NotAuthorized when it has been revoked by now.
+    """
+    query = select(Token).where(Token.id == token_id, Token.revoked_on.is_(None)).with_for_update(read=True)
+    found = session.execute(query).scalar_one_or_none()
+    if found is None:
+        raise NotAuthorized("the token of this request has been revoked")
+    return found
+
+
 def page(
     session: Session, *, owner: str | None, kind: str = "", made_with: int | None = None, paging: Paging
 ) -> Page[Any]:
@@ -127,7 +139,10 @@ def page(
 
 def revoke(session: Session, token_id: int, *, actor: str) -> list[int]:
     """Ends the token and all that were made with it; returns the ids of those that were good until now."""
-    ended = list(session.execute(_FAMILY, {"id": token_id, "actor": actor}).scalars())
+    ended: list[int] = []
+    # Whoever was making one with it was waited for, and only the next look sees what they made.
+    while found := list(session.execute(_FAMILY, {"id": token_id, "actor": actor}).scalars()):
+        ended += found
     roles.changed(session)
     return ended
 
