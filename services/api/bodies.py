@@ -16,6 +16,8 @@ from condarium.domain.labels import parse_selectors
 MAX_PAGE_SIZE = 100
 #: what fits a bigint, and any offset computed from it
 MAX_NUMBER = 2**53
+#: packages, artifacts or labels that a list may be filtered for at once
+MOST_FILTERS = 32
 
 
 def _without_nul(value: str) -> str:
@@ -31,6 +33,8 @@ def _empty_is_none(value: Any) -> Any:
 WithoutNul = AfterValidator(_without_nul)
 #: with a bound: Annotated[str, Field(max_length=9), WithoutNul], or pydantic's sentence speaks of items
 Text = Annotated[str, WithoutNul]
+#: of a filter; each value is a part of the statement, which takes ever longer to make and to plan
+_Filters = Annotated[tuple[Text, ...], Field(max_length=MOST_FILTERS)]
 _Natural = Annotated[int, Field(ge=0, le=MAX_NUMBER)]
 #: `?key=` is the same as no key; the description says so, too
 Number = Annotated[_Natural | None, BeforeValidator(_empty_is_none, _Natural | Literal[""] | None)]
@@ -65,9 +69,9 @@ class _EnvironmentQuery(Model):
     namespace: Text = ""
     name: Text = ""
     status: StatusWord = None
-    artifact: tuple[Text, ...] = ()
-    packages: tuple[Text, ...] = ()
-    label: tuple[Text, ...] = ()
+    artifact: _Filters = ()
+    packages: _Filters = ()
+    label: _Filters = ()
     jwt: Text = ""
 
     def wanted(self) -> EnvironmentFilter:
@@ -107,9 +111,9 @@ class BuildsQuery(PagingQuery):
     environment_id: Number = None
     namespace: Text = ""
     name: Text = ""
-    artifact: tuple[Text, ...] = ()
-    packages: tuple[Text, ...] = ()
-    label: tuple[Text, ...] = ()
+    artifact: _Filters = ()
+    packages: _Filters = ()
+    label: _Filters = ()
 
     def wanted(self) -> BuildFilter:
         """Raises InvalidInput for what is no label."""

@@ -110,7 +110,8 @@ def _read_cursor(text: str, sort: Sequence[str]) -> After | None:
             return None
         values = tuple(content["last_value"][name] for name in sort)
         after = After(content["last_id"], values)
-        fits = isinstance(after.id, int) and abs(after.id) < 2**63
+        # true is an int, too
+        fits = type(after.id) is int and abs(after.id) < 2**63
         if not fits or not all(isinstance(value, str) and "\0" not in value for value in values):
             raise ValueError(text)
         "".join(values).encode()  # a lone surrogate is no text

@@ -81,8 +81,12 @@ def _url(value: Any, check: CheckMatchSpec) -> str:
     text = _text(value, check)
     if has_credential(text):
         raise _Wrong("an address without a credential; credentials are kept apart from settings")
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.scheme == "file"):
+    try:
+        parts = urlsplit(text)
+        readable = parts.port != 0
+    except ValueError:
+        readable = False
+    if not readable or parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.scheme == "file"):
         raise _Wrong("an address that begins with https:// or http://")
     if parts.query or parts.fragment:
         raise _Wrong("an address without ? and #")
