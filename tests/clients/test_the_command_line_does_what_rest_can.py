@@ -17,7 +17,7 @@ SPECIFICATION = "name: first\nchannels: [conda-forge]\ndependencies: [python]\n"
 
 @pytest.fixture
 def run(gateway: RunningGateway, command_line: Make) -> CommandLine:
-    return command_line(gateway.address, TOKEN, inside=True)
+    return command_line(gateway.address, TOKEN)
 
 
 def completed(gateway: RunningGateway, name: str = "first") -> int:
@@ -108,7 +108,7 @@ def test_namespaces_settings_and_the_rest(run: CommandLine, tmp_path: Path) -> N
 
 
 def test_a_login_is_kept_for_its_owner_alone(gateway: RunningGateway, command_line: Make, tmp_path: Path) -> None:
-    run = command_line("", inside=True)
+    run = command_line("")
     run.environ.pop("CONDARIUM_API_URL")
     wrong = run("login", gateway.address, stdin="wrong\n")
     assert (wrong.returncode, "does not know this token" in wrong.stderr) == (3, True)
@@ -144,8 +144,8 @@ def test_tokens(run: CommandLine) -> None:
 def test_the_shell_is_offered_names_in_time(gateway: RunningGateway, run: CommandLine) -> None:
     completed(gateway)
     asked = {"_CONDARIUM_COMPLETE": "complete_bash", "COMP_WORDS": "condarium env show fi", "COMP_CWORD": "3"}
-    assert run.process(**asked).stdout.split() == ["first"]
-    away = run.process(**asked, CONDARIUM_API_URL="http://127.0.0.1:1")
+    assert run(**asked).stdout.split() == ["first"]
+    away = run(**asked, CONDARIUM_API_URL="http://127.0.0.1:1")
     assert (away.stdout.strip(), away.stderr) == ("", "")
 
 
