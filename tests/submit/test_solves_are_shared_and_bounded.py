@@ -90,6 +90,25 @@ def test_a_stale_answer_is_held_against_the_channels(gateway: RunningGateway, po
     assert names(changed.result()) == ["zlib-ng"]
 
 
+def test_who_makes_a_namespace_anew_is_not_told_what_was_solved_in_it(
+    gateway: RunningGateway, pool: ThreadPoolExecutor
+) -> None:
+    """It may have been solved with credentials that went with the namespace."""
+    assert gateway.admin.post("/api/v1/namespace/team/").status_code == 200
+    first = ask(gateway, pool, "zlib&namespace=team")
+    answer(gateway, claim(gateway), make_lock("zlib"))
+    assert names(first.result()) == ["zlib"]
+    assert gateway.admin.delete("/api/v1/namespace/team/").status_code == 200
+    assert gateway.admin.post("/api/v1/namespace/team/").status_code == 200
+    again = ask(gateway, pool, "zlib&namespace=team")
+    held = claim(gateway)
+    assert held is not None
+    with gateway.database.transaction() as session:
+        assert solves.load_claimed(session, held).locks is None
+    fail(gateway, held, "no-such-channel", "it refuses access")
+    assert again.result().status_code == 400
+
+
 def age(gateway: RunningGateway, seconds: float) -> None:
     with gateway.database.transaction() as session:
         session.execute(

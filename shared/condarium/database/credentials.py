@@ -112,6 +112,7 @@ def _forget_answers(session: Session, namespace: Namespace | None) -> None:
 def end(session: Session, namespace: Namespace) -> None:
     """The namespace is deleted, and whoever makes the name anew inherits nothing."""
     session.execute(delete(Credential).where(Credential.namespace_id == namespace.id))
+    session.execute(delete(Solve).where(Solve.namespace == namespace.name))
 
 
 def opened(session: Session, vault: Vault, namespace: str, needed: Callable[[Kind, str], bool]) -> list[Opened]:
