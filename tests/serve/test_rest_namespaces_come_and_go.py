@@ -2,11 +2,13 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from condarium.database import Database, namespaces, outbox
+from condarium.database import Database, builds, namespaces, outbox
 from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.roles import MEMBER, eventually, make, ok, problem, roles_of
 
@@ -124,6 +126,27 @@ def test_a_submission_while_the_namespace_is_deleted_is_not_lost_in_it(database_
     database.close()
     assert found
     assert found[0] != first
+
+
+@pytest.mark.parametrize("path", ["namespace/team/", "environment/team/first/"])
+def test_a_deletion_and_a_builder_wait_for_each_other_in_one_order(gateway: RunningGateway, path: str) -> None:
+    """Postgres looks at what a row refers to when one transaction changes it twice, as builders do."""
+    build_id = gateway.post("first", namespace="team")
+    with ThreadPoolExecutor(1) as pool:
+        with gateway.database.transaction() as session:
+            build = builds.load(session, build_id, lock=True)
+            deleted = pool.submit(gateway.admin.delete, f"/api/v1/{path}")
+            eventually(lambda: waits_for_a_row(gateway))
+            for words in ("once", "twice"):
+                build.status_info = words
+                session.flush()
+        assert deleted.result(10).status_code == 200
+
+
+def waits_for_a_row(gateway: RunningGateway) -> bool:
+    query = text("select count(*) from pg_locks where not granted and locktype = 'transactionid'")
+    with gateway.database.transaction() as session:
+        return bool(session.execute(query).scalar_one())
 
 
 def test_who_makes_a_name_anew_inherits_no_roles(gateway: RunningGateway) -> None:

@@ -27,7 +27,7 @@ def find(session: Session, namespace: str, name: str, *, lock: bool = False) -> 
         )
     )
     if lock:
-        query = query.with_for_update(of=Environment).execution_options(populate_existing=True)
+        query = query.with_for_update(of=Environment, key_share=True).execution_options(populate_existing=True)
     return session.execute(query).scalar_one_or_none()
 
 
@@ -160,6 +160,6 @@ def lock_row(session: Session, environment_id: int) -> Environment:
         .join(Environment.namespace)
         .options(contains_eager(Environment.namespace))
         .where(Environment.id == environment_id)
-        .with_for_update(of=Environment)
+        .with_for_update(of=Environment, key_share=True)
         .execution_options(populate_existing=True)
     ).scalar_one()

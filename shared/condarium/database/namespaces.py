@@ -18,7 +18,8 @@ def find(session: Session, name: str, *, lock: bool = False) -> Namespace | None
     """The namespace of that name that is not deleted; `lock` lets nobody change it or submit into it meanwhile."""
     query = select(Namespace).where(Namespace.name == name, Namespace.deleted_on.is_(None))
     if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
+        # No stronger than that: who changes a row twice looks at what it refers to, and may hold what we wait for.
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     return session.execute(query).scalar_one_or_none()
 
 
@@ -43,7 +44,7 @@ def ensure(session: Session, name: str, *, actor: str, reserved: bool = False) -
     the name is not allowed.
     """
     query = select(Namespace).where(Namespace.name == name, Namespace.deleted_on.is_(None))
-    kept = query.with_for_update(read=True, key_share=True)
+    kept = query.with_for_update(read=True)
     # One that is deleted while we wait for its row makes room for a new one.
     for _ in range(_TRIES):
         found = session.execute(kept).scalar_one_or_none()
@@ -77,7 +78,7 @@ def delete(session: Session, namespace: Namespace, *, actor: str, source: str = 
         select(Environment.name)
         .where(Environment.namespace_id == namespace.id, Environment.deleted_on.is_(None))
         .order_by(Environment.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).scalars()
     events = [EnvironmentDeleted(namespace=namespace.name, environment=name, actor=actor) for name in names]
     for build in builds.unfinished_of(session, namespace):
