@@ -4,12 +4,12 @@ import html
 from string import Template
 from typing import Any
 
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from condarium.domain.access import Action
 from services.api.bodies import Model
-from services.api.declaration import text
+from services.api.declaration import redirect, text
 from services.api.endpoint import Call, Gateway, slow
 
 #: the page needs nothing but its own styles
@@ -75,12 +75,15 @@ their live logs, namespaces and roles, tokens, settings, usage and the audit log
 
 
 def routes(gateway: Gateway) -> list[Route]:
-    return [slow(gateway, "/", first_steps, returns=text("text/html", "What to do first"))]
+    page, away = text("text/html", "What to do first"), redirect("To the web UI, under the prefix")
+    return [slow(gateway, "/", first_steps, returns=(page, away))]
 
 
 async def first_steps(call: Call[Model, Any]) -> Response:
-    """The page of first steps."""
+    """The page of first steps. Under the prefix it is the web UI, where there is one: as conda-store has it."""
     settings = call.gateway.settings
+    if call.link("") and settings.ui is not None:
+        return RedirectResponse(call.link("/ui/"), 307)
     writes = call.caller.may(Action.CREATE_ENVIRONMENT, settings.default_namespace)
     hint = "." if writes else ", who may look but not build: that takes a token."
     values = {

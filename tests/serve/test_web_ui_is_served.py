@@ -1,6 +1,7 @@
 """The files and the page of the web UI, as a browser and as a curious caller ask for them."""
 
 import gzip
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +11,8 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fixtures.gateway import RunningGateway, running_gateway
+from tests.fixtures.gateway import TOKEN, RunningGateway, running_gateway
+from tests.fixtures.http_directory import serve_directory
 
 
 @pytest.fixture
@@ -30,6 +32,13 @@ def test_every_address_of_the_ui_is_its_page(served_ui: RunningGateway, prefix: 
         assert script is not None
         assert served_ui.http.get(script[1]).status_code == 200
     assert served_ui.http.get(f"{prefix}/ui/not-found").status_code == 404
+
+
+def test_the_prefix_leads_to_the_ui_and_the_root_to_the_first_steps(served_ui: RunningGateway) -> None:
+    for path in ("/conda-store", "/conda-store/"):
+        reply = served_ui.http.get(path)
+        assert (reply.status_code, reply.headers["location"]) == (307, "/conda-store/ui/")
+    assert "Write an environment.yml" in served_ui.http.get("/").text
 
 
 def test_its_files_are_small_on_the_wire_and_asked_for_once(served_ui: RunningGateway, ui_directory: Path) -> None:
@@ -73,3 +82,34 @@ def test_nothing_is_fetched_from_elsewhere(served_ui: RunningGateway, browser: B
     # The UI's own: it gives its icons attributes that no browser knows.
     assert [said for said in complaints if not said.startswith("Error: <svg> attribute ")] == []
     page.close()
+
+
+def test_it_works_embedded_in_another_page_with_a_token(
+    served_ui: RunningGateway, ui_directory: Path, tmp_path: Path, browser: Browser
+) -> None:
+    """As the JupyterLab extension has it: another origin, a token, no addresses of its own."""
+    served_ui.post("first")
+    (tmp_path / "main.js").symlink_to(ui_directory / "main.js")
+    config = {
+        "REACT_APP_AUTH_METHOD": "token",
+        "REACT_APP_AUTH_TOKEN": TOKEN,
+        "REACT_APP_API_URL": f"{served_ui.address}/conda-store/",
+        "REACT_APP_ROUTER_TYPE": "memory",
+        "REACT_APP_SHOW_AUTH_BUTTON": "false",
+    }
+    scripts = f"<script>condaStoreConfig = {json.dumps(config)}</script><script src=main.js></script>"
+    (tmp_path / "index.html").write_text(f"<!doctype html><meta charset=utf-8><body>{scripts}")
+    with serve_directory(tmp_path) as other:
+        page = browser.new_page()
+        page.goto(f"{other.url}/index.html")
+        page.get_by_role("link", name="New").click()
+        page.get_by_label("Environment name").fill("embedded")
+        page.wait_for_timeout(400)  # the UI takes the name over when typing rests for 300 ms
+        page.get_by_role("button", name="+ Add Package").click()
+        page.get_by_label("Enter package").fill("zlib")
+        page.get_by_label("Enter package").press("Enter")
+        page.get_by_role("button", name="Create", exact=True).click()
+        page.get_by_text("The environment embedded is being created").wait_for()
+        page.close()
+    made = served_ui.admin.get("/api/v1/environment/default/embedded/")
+    assert made.status_code == 200, made.text
