@@ -124,6 +124,18 @@ FAULTS: dict[str, tuple[str, str]] = {
         conda_lock(custom_metadata={"condarium": '{"linux-64": {"requested": ["a ; b"]}}'}),
         "requested",
     ),
+    "our words with a password": (
+        conda_lock(custom_metadata={"condarium": '{"linux-64": {"requested": ["https://me:hush@example.org/c::a"]}}'}),
+        "credential",
+    ),
+    "our words with a token": (
+        conda_lock(custom_metadata={"condarium": '{"linux-64": {"requested": ["https://example.org/t/hush/c::a"]}}'}),
+        "credential",
+    ),
+    "a dependency with a password": (
+        conda_lock(package(dependencies={"a": "@ https://me:hush@example.org/a.whl"})),
+        "dependencies: found a URL with a credential",
+    ),
     "nothing explicit": (explicit(), "names no package"),
     "explicit without hash": (explicit(URL), "line 2, hash: "),
     "explicit before its mark": (f"{URL}#{MD5}\n@EXPLICIT", "before @EXPLICIT"),

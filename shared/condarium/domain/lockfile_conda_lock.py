@@ -82,6 +82,8 @@ def _package(node: Node, *, local: bool) -> LockedPackage | None:
     if not isinstance(dependencies, Entries):
         return found
     named = {key: text(item, "dependencies", line, needed=False) or "" for key, item in dependencies.entries.items()}
+    if any(has_credential(item) for item in (*named, *named.values())):
+        raise fault(CREDENTIAL, line=line, field="dependencies")
     return dataclasses.replace(found, dependencies=named)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from condarium.domain.credentials import has_credential
 from condarium.domain.lock import Lock
-from condarium.domain.specification_channels import PLATFORMS, check_channel
+from condarium.domain.specification_channels import CREDENTIAL, PLATFORMS, check_channel
 from condarium.domain.specification_nodes import Entries, Node, Scalar, fault, list_of, text_of
 from condarium.domain.specification_variables import parse_variables
 from condarium.domain.specification_yaml import read_yaml
@@ -106,6 +107,8 @@ def _texts(node: Node | None, field: str) -> list[str]:
 
 def _match_specs(texts: Sequence[str], check: Any) -> Sequence[str]:
     for text in texts:
+        if has_credential(text):
+            raise fault(CREDENTIAL, field="requested")
         try:
             check(text)
         except Exception as error:
