@@ -5,7 +5,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from condarium.database import builds, credentials, outbox, roles
+from condarium.database import builds, credentials, outbox, roles, settings
 from condarium.database.tables import Build, Environment, Namespace, NamespaceRole, RoleMapping
 from condarium.domain.naming import check_name
 from condarium.errors import NotFound
@@ -57,13 +57,15 @@ def ensure(session: Session, name: str, *, actor: str, reserved: bool = False) -
 
 
 def _insert(session: Session, name: str, *, actor: str) -> bool:
-    made = session.execute(
+    made: int | None = session.execute(
         insert(Namespace)
         .values(name=name, created_by=actor)
         .on_conflict_do_nothing(index_elements=["name"], index_where=Namespace.deleted_on.is_(None))
         .returning(Namespace.id)
-    )
-    return made.scalar_one_or_none() is not None
+    ).scalar_one_or_none()
+    if made is not None:
+        settings.keep(session, made, name)
+    return made is not None
 
 
 def delete(session: Session, namespace: Namespace, *, actor: str, source: str = "api") -> None:

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, delete, func, literal, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database.tables import Namespace, SettingChange, SettingRow
-from condarium.domain.settings import Effective, Level, merge
+from condarium.domain.settings import KEPT, Effective, Level, merge
 
 #: of the transaction lock under which settings are changed, so that each change knows what was there before
 _CHANGING = 0x73657474
@@ -78,6 +78,20 @@ def change(session: Session, place: Place, changes: Mapping[str, Any], *, actor:
         )
         changed[key] = (before.get(key), value)
     return changed
+
+
+def keep(session: Session, namespace_id: int, name: str) -> None:
+    """A new namespace is held to what the last one of its name was held to (`domain.settings.KEPT`)."""
+    last = (
+        select(Namespace.id)
+        .where(Namespace.name == name, Namespace.deleted_on.is_not(None))
+        .order_by(Namespace.deleted_on.desc(), Namespace.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    columns = (SettingRow.environment, SettingRow.key, SettingRow.value, SettingRow.changed_on, SettingRow.changed_by)
+    found = select(literal(namespace_id), *columns).where(SettingRow.namespace_id == last, SettingRow.key.in_(KEPT))
+    session.execute(insert(SettingRow).from_select(["namespace_id", *(column.key for column in columns)], found))
 
 
 def _of(place: Place) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from condarium.database.tables.schema import Table
 
 
 class SettingRow(Table):
-    """One key at one level. Of a deleted namespace they mean nothing: a new one of that name has another id."""
+    """One key at one level. Of a deleted namespace only those mean something that the next of its name is held to."""
 
     __tablename__ = "settings"
 
