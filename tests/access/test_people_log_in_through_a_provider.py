@@ -328,7 +328,7 @@ def test_nobody_becomes_master_of_what_others_made_by_their_name(
     assert fresh.admin.post("/api/v1/namespace/alice/").status_code == 200
     found = who(fresh, journey(fresh))
     assert found["primary_namespace"] == "default"
-    assert "alice/*" not in found["entity_roles"]
+    assert {"alice/*", "alice-lab/*"}.isdisjoint(found["entity_roles"])
     provider.people["root"] = {"sub": "root-1", "preferred_username": "admin", "groups": ["*", "../x", "data-*"]}
     provider.who = "root"
     reply = journey(fresh)
@@ -339,6 +339,18 @@ def test_nobody_becomes_master_of_what_others_made_by_their_name(
     }
     rows = fresh.admin.get("/api/v1/token/", params={"owner": "*"}).json()["data"]
     assert {row["owner"] for row in rows} == {"alice", "admin@oidc"}
+
+
+def test_another_name_at_the_provider_gives_no_other_namespace(
+    fresh: RunningGateway, provider: RunningProvider
+) -> None:
+    """Many providers let people change what they are called."""
+    assert "alice-lab/*" in who(fresh, journey(fresh))["entity_roles"]
+    provider.people["alice"]["preferred_username"] = "prod"
+    found = who(fresh, journey(fresh))
+    assert found["primary_namespace"] == "alice"
+    assert [arn for arn in found["entity_roles"] if arn.startswith("prod")] == []
+    assert "data-lab/*" in found["entity_roles"]
 
 
 def test_mail_that_is_not_verified_gives_nothing(site: RunningGateway, provider: RunningProvider) -> None:

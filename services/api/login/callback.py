@@ -77,8 +77,9 @@ class Journey:
     def _log_in(self, session: Session, call: Call[Any, Any], person: Person) -> Started:
         username = self._rules.username(person.claims)
         primary = namespace_for(username)
-        given = bindings_as_json(self._rules.given(person.claims, primary))
-        identity = Identity(person.issuer, person.subject, principal_name(username, self.provider.kind), primary, given)
+        name = principal_name(username, self.provider.kind)
+        given, elsewhere = (bindings_as_json(self._rules.given(person.claims, own)) for own in (primary, ""))
+        identity = Identity(person.issuer, person.subject, name, primary, given, elsewhere)
         return sessions.of_user(session, call, users.log_in(session, identity))
 
     def _attributes(self, gateway: Gateway) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Those who have logged in through a provider, or by the development login."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, select
@@ -27,8 +27,15 @@ class Identity:
     #: the one of their own, where nobody else has it; empty for none
     primary_namespace: str
     role_bindings: Mapping[str, Sequence[str]]
+    #: the same where the namespace of that name is not theirs: it was there before, or they were called otherwise
+    bindings_elsewhere: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: whether a namespace that is there already is somebody else's
     exclusive: bool = True
+
+    def given(self, own: str) -> dict[str, list[str]]:
+        """The bindings of a user whose own namespace is `own`; a name that anybody can choose gives no other one."""
+        found = self.role_bindings if own == self.primary_namespace else self.bindings_elsewhere
+        return {arn: list(roles) for arn, roles in found.items()}
 
 
 def log_in(session: Session, identity: Identity) -> User:
@@ -36,15 +43,15 @@ def log_in(session: Session, identity: Identity) -> User:
 
     Raises NotAuthorized when the user is disabled, or the name is that of another account.
     """
-    given = {arn: list(roles) for arn, roles in identity.role_bindings.items()}
     query = select(User).where(User.provider == identity.provider, User.subject == identity.subject).with_for_update()
-    found = session.execute(query).scalar_one_or_none() or _first_login(session, identity, given)
+    found = session.execute(query).scalar_one_or_none() or _first_login(session, identity)
     if found is None:
         raise NotAuthorized(
             f"the name {identity.name!r} belongs to another account here; an administrator can say whose it is"
         )
     if found.disabled_on is not None:
         raise NotAuthorized(f"the account {found.name!r} is disabled here")
+    given = identity.given(found.primary_namespace)
     if found.role_bindings != given:
         found.role_bindings = given
         roles.changed(session)
@@ -53,7 +60,7 @@ def log_in(session: Session, identity: Identity) -> User:
     return found
 
 
-def _first_login(session: Session, identity: Identity, given: Mapping[str, Sequence[str]]) -> User | None:
+def _first_login(session: Session, identity: Identity) -> User | None:
     """None when the name is taken."""
     # One at a time: two new people must not get the same namespace.
     session.execute(select(func.pg_advisory_xact_lock(FIRST_LOGIN_LOCK)))
@@ -67,7 +74,7 @@ def _first_login(session: Session, identity: Identity, given: Mapping[str, Seque
             provider=identity.provider,
             subject=identity.subject,
             primary_namespace=primary,
-            role_bindings=given,
+            role_bindings=identity.given(primary),
             created_by=identity.name,
         )
         .on_conflict_do_nothing()
