@@ -106,9 +106,18 @@ def fault(reply: httpx.Response) -> ApiError:
     found = body.get("detail")
     details = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
     sentence = _sentence(reply, body, details)
-    if kind is Refused and body.get("code") != "quota-exceeded":
-        sentence = f"{sentence}; CONDARIUM_TOKEN holds the token to use, and `condarium login` keeps one"
+    if kind is Refused and body.get("code") == "not-authorized":
+        sentence = f"{sentence}; {_help(reply.request)}"
     return kind(sentence, reply.status_code, code=str(body.get("code") or ""), details=details)
+
+
+def _help(request: httpx.Request) -> str:
+    if request.url.path.endswith("/login/"):
+        return "the password is a token (of the development login: the administrator's)"
+    if "authorization" not in request.headers:
+        return "no token was shown: CONDARIUM_TOKEN holds the one to use, and `condarium login` keeps one"
+    # The server takes a token it does not know for anonymous, and one keeps the roles it was made with.
+    return "`condarium whoami` shows what the token may do; roles that were given after it was made are not among it"
 
 
 def _body(reply: httpx.Response) -> dict[str, Any]:
