@@ -47,4 +47,5 @@ def show_permission(session: Session, call: Call[Model, Any]) -> Any:
         "entity_roles": access.bindings_as_json(principal.bindings),
         # The one moment that conda-store writes with its zone.
         "expiration": f"{wire.moment(until)}Z" if until else None,
+        "condarium": {"name": caller.name},
     }

@@ -18,8 +18,12 @@ class Version(Shown):
     condarium: OwnVersion
 
 
+class Whoever(Shown):
+    name: str
+
+
 class Permission(Shown):
-    """What the caller may do; keys are ARNs: `namespace/environment` with `*`."""
+    """What the caller may do; keys are ARNs: `namespace/environment` with `*`. `condarium.name` is who that is."""
 
     authenticated: bool
     primary_namespace: str
@@ -27,6 +31,7 @@ class Permission(Shown):
     entity_roles: dict[str, list[str]]
     #: the one time that conda-store sends with its `Z`
     expiration: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$")] | None
+    condarium: Whoever
 
 
 class Alive(Shown):

@@ -55,7 +55,11 @@ def login(
         raise Refused(f"{address} does not know this token: it is wrong, ended or revoked", 403)
     until = found.expiration
     place = logins.keep(address, token, token_id=token_id, expires_on=until.isoformat() if until else None)
-    said = f"logged in to {address}" + (f" until {minute(until)} UTC" if until else "") + f"; kept in {place}"
+    said = (
+        f"logged in to {address} as {found.condarium.name}"
+        + (f" until {minute(until)} UTC" if until else "")
+        + f"; kept in {place}"
+    )
     Output(json).done(
         said,
         url=address,
@@ -109,7 +113,7 @@ def whoami(json: Json = False) -> None:
         Output(json).details(
             {
                 "server": server(),
-                "known": "yes" if found.authenticated else "no: anonymous",
+                "you are": found.condarium.name,
                 "namespace": found.primary_namespace,
                 "until": f"{minute(found.expiration)} UTC" if found.expiration else "",
                 "roles": "\n".join(f"{arn}: {', '.join(roles)}" for arn, roles in found.entity_roles.items()),
@@ -132,7 +136,7 @@ def status(json: Json = False) -> None:
                 "server": url,
                 "version": f"{version.condarium.version} (the contract of conda-store {version.version})",
                 "state": ready.status,
-                "away": "\n".join(f"{part}: {reason}" for part, reason in ready.away.items()),
+                "away": "\n".join(f"{part}: {reason}" for part, reason in ready.away.items()) or "nothing",
             }
         )
     if ready.status != "ready":

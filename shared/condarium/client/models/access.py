@@ -23,14 +23,19 @@ class Version(Shown):
     condarium: OwnVersion
 
 
+class Whoever(Shown):
+    name: str
+
+
 class Permission(Shown):
-    """What the caller may do; keys are ARNs: `namespace/environment` with `*`."""
+    """What the caller may do; keys are ARNs: `namespace/environment` with `*`. `condarium.name` is who that is."""
 
     authenticated: bool
     primary_namespace: str
     entity_permissions: dict[str, list[str]]
     entity_roles: dict[str, list[str]]
     expiration: ZonedMoment | None
+    condarium: Whoever
 
 
 class TokenRow(Shown):
