@@ -89,11 +89,15 @@ def unset(key: Key, at: At = "", json: Json = False) -> None:
 
 
 def _change(values: dict[str, Any], at: str, json: bool) -> None:
+    namespace, environment = place(at)
     with connect() as client:
-        client.change_settings(values, *place(at))
-        now = client.settings(*place(at))
+        client.change_settings(values, namespace, environment)
+        now = client.settings(namespace, environment)
     (key,) = values
-    Output(json).done(f"{key} is {_shown(now[key])}", key=key, value=now[key])
+    # An environment need not be there yet: only the sentence tells `--at team` from `--at team/`.
+    where = f"environment {namespace}/{environment}" if environment else f"namespace {namespace}" if namespace else ""
+    said = f"{key} is {_shown(now[key])} now" + (f" in the {where}" if where else "")
+    Output(json).done(said, key=key, value=now[key])
 
 
 @app.command("history")
@@ -163,7 +167,12 @@ def show_quota(
     if json:
         Output(json).value(found)
         return
-    Output(json).details({name: "none" if (limit := getattr(found, name)) is None else limit for name in LIMITS})
+    Output(json).details({name: _limit(found, name) for name in LIMITS})
+
+
+def _limit(found: Any, name: str) -> Any:
+    limit = getattr(found, name)
+    return "none" if limit is None else limit
 
 
 @quota.command("set")
@@ -185,7 +194,7 @@ def set_quota(
         client.change_quota(namespace, wanted)
         found = client.quota(namespace)
     Output(json).done(
-        f"{namespace}: " + ", ".join(f"{name} {getattr(found, name)}" for name in LIMITS),
+        f"{namespace}: " + ", ".join(f"{name} {_limit(found, name)}" for name in LIMITS),
         namespace=namespace,
         **found.to_json(),
     )

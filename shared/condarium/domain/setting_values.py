@@ -105,13 +105,13 @@ def _items(value: Any, what: str) -> list[str]:
 
 
 def _channels(value: Any, _: CheckMatchSpec) -> list[str]:
-    items = _items(value, "a list of channels such as ['conda-forge']")
+    items = _items(value, 'a list of channels such as ["conda-forge"]')
     # Only an administrator reaches this: directories of the builders are theirs to name.
     return list(dict.fromkeys(check_channel(item, 0, "channels", local=True) for item in items))
 
 
 def _packages(value: Any, check: CheckMatchSpec) -> list[str]:
-    items = _items(value, "a list of match specs such as ['python >=3.11', 'ipykernel']")
+    items = _items(value, 'a list of match specs such as ["python >=3.11", "ipykernel"]')
     for item in items:
         if has_credential(item):
             raise _Wrong("match specs without a credential; credentials are kept apart from settings")
@@ -123,7 +123,7 @@ def _packages(value: Any, check: CheckMatchSpec) -> list[str]:
 
 
 def _requirements(value: Any, _: CheckMatchSpec) -> list[str]:
-    items = _items(value, "a list of pip requirements such as ['flask >=3']")
+    items = _items(value, 'a list of pip requirements such as ["flask >=3"]')
     return list(dict.fromkeys(parse_requirement(item, 0) for item in items))
 
 
