@@ -55,7 +55,7 @@ def list_audit(
             "what": lambda row: row.action,
             "outcome": lambda row: row.outcome,
             "times": lambda row: row.count,
-            "on": lambda row: row.resource,
+            "on": lambda row: f"{row.details['of']} {row.resource}" if row.details.get("of") else row.resource,
         },
     )
 
