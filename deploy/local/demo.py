@@ -145,7 +145,7 @@ def _next_steps(settings: Settings, values: Mapping[str, str], subjects: list[Su
         "an environment of your own:",
         f"  . {file} && .venv/bin/condarium env create environment.yml",
         f"  examples to start from: {os.path.relpath(EXAMPLES)}/",
-        f"in a browser: {url}/",
+        f"in a browser: {url}/ (log in as admin; the password is CONDARIUM_ADMIN_TOKEN of {file})",
         "stop it with `make down`; see it with `make status` and `make logs`",
     ]
     for line in lines:
