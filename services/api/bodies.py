@@ -17,7 +17,7 @@ MAX_PAGE_SIZE = 100
 #: what fits a bigint, and any offset computed from it
 MAX_NUMBER = 2**53
 #: packages, artifacts or labels that a list may be filtered for at once
-MOST_FILTERS = 32
+MOST_FILTERS = 10
 
 
 def _without_nul(value: str) -> str:
