@@ -19,6 +19,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 errors = Console(stderr=True)
 UNLIMITED = 100_000
+SHORT = 20
 PHASES = ("queue", "solve", "fetch", "pypi", "link")
 COLOURS = {
     "COMPLETED": "green",
@@ -46,7 +47,9 @@ class Output:
             return
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
-            table.add_column(column, overflow="fold", no_wrap=column != columns[-1])
+            # What is short stays in one piece; the rest is folded where a terminal is too narrow, never cut away.
+            short = max((len(str(row.get(column) or "")) for row in rows), default=0) <= SHORT
+            table.add_column(column, overflow="fold", no_wrap=short)
         for row in rows:
             table.add_row(*(_cell(row.get(column)) for column in columns))
         self._console.print(table)
