@@ -83,7 +83,7 @@ class AsyncArtifacts(AsyncConnection):
     async def save(
         self,
         path: str,
-        target: Path,
+        target: Path | str,
         *,
         wait_seconds: float = 0,
         digest: str | None = None,
@@ -99,7 +99,7 @@ class AsyncArtifacts(AsyncConnection):
 
         Raises Damaged when something else came, ServerAway when it breaks off again and again.
         """
-        arriving = Arriving(target, digest=digest)
+        arriving = Arriving(Path(target), digest=digest)
         if wait_seconds:
             query["wait"] = f"{min(wait_seconds, SERVER_WAITS_SECONDS):g}"
         failures = 0

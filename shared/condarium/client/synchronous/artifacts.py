@@ -84,7 +84,7 @@ class Artifacts(Connection):
     def save(
         self,
         path: str,
-        target: Path,
+        target: Path | str,
         *,
         wait_seconds: float = 0,
         digest: str | None = None,
@@ -100,7 +100,7 @@ class Artifacts(Connection):
 
         Raises Damaged when something else came, ServerAway when it breaks off again and again.
         """
-        arriving = Arriving(target, digest=digest)
+        arriving = Arriving(Path(target), digest=digest)
         if wait_seconds:
             query["wait"] = f"{min(wait_seconds, SERVER_WAITS_SECONDS):g}"
         failures = 0
