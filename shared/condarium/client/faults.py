@@ -117,7 +117,7 @@ def _help(request: httpx.Request) -> str:
     if "authorization" not in request.headers:
         return "no token was shown: CONDARIUM_TOKEN holds the one to use, and `condarium login` keeps one"
     # The server takes a token it does not know for anonymous, and one keeps the roles it was made with.
-    return "`condarium whoami` shows what the token may do; roles that were given after it was made are not among it"
+    return "`condarium whoami` shows what the token may do; it lacks roles that were given after it was made"
 
 
 def _body(reply: httpx.Response) -> dict[str, Any]:
