@@ -110,6 +110,15 @@ def test_names_of_channels_are_told_apart_by_the_alias(put: Set, post: Post, sto
         post(channels=["https://conda.anaconda.org/conda-forge"])
 
 
+def test_a_nearer_alias_does_not_change_which_channels_are_allowed(put: Set, post: Post) -> None:
+    put("team", conda_channel_alias="https://evil.example")
+    put(conda_allowed_channels=["conda-forge"])
+    for channel in ("conda-forge", "https://evil.example/conda-forge"):
+        with pytest.raises(PolicyError):
+            post(channels=[channel])
+    post(channels=["https://conda.anaconda.org/conda-forge"])
+
+
 def test_default_packages_are_those_of_a_specification_without_any(put: Set, post: Post, stored: Stored) -> None:
     with pytest.raises(SpecificationError, match="dependencies: there are none"):
         post(dependencies=[])

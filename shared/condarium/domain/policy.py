@@ -123,8 +123,7 @@ def _check_channels(specification: Specification, settings: Effective, read: Rea
     allowed = settings["conda_allowed_channels"]
     if not allowed:
         return
-    alias = settings["conda_channel_alias"]
-    urls = {channel_url(name, alias) for name in allowed}
+    alias, urls = settings["conda_channel_alias"], settings.allowed_urls
     named = list(specification.channels)
     for text in specification.dependencies:
         wanted = read(text)
@@ -184,8 +183,7 @@ def check_lockfile(lockfile: Lockfile, settings: Effective, *, read: ReadMatchSp
 
     Raises PolicyError, as `check`.
     """
-    allowed, alias = settings["conda_allowed_channels"], settings["conda_channel_alias"]
-    urls = {channel_url(name, alias) for name in allowed}
+    allowed, alias, urls = settings["conda_allowed_channels"], settings["conda_channel_alias"], settings.allowed_urls
     refused = [channel for channel in lockfile.package_channels if allowed and channel_url(channel, alias) not in urls]
     _refuse_channels(refused, allowed)
     for key, manager, name in (

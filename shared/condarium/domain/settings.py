@@ -33,10 +33,15 @@ Levels = Mapping[Level, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Effective:
-    """What holds in one place: every key has a value, and the level that it comes from."""
+    """What holds in one place: every key has a value, and the level that it comes from.
+
+    `allowed_urls` are conda_allowed_channels by the alias of their own level: a nearer one must not change whom they
+    mean.
+    """
 
     values: Mapping[str, Any]
     origins: Mapping[str, Level]
+    allowed_urls: frozenset[str] = frozenset()
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -50,11 +55,15 @@ def merge(levels: Levels) -> Effective:
     """What holds where `levels` meet; keys that are not known (of a newer release) are left out."""
     values: dict[str, Any] = {name: key.default for name, key in KEYS.items()}
     origins = dict.fromkeys(KEYS, Level.BUILT_IN)
+    allowed: frozenset[str] = frozenset()
     for level in sorted(levels):
         for name, value in levels[level].items():
             if name in KEYS:
                 values[name], origins[name] = value, level
-    return Effective(values, origins)
+        if origins["conda_allowed_channels"] == level:
+            alias = values["conda_channel_alias"]
+            allowed = frozenset(channel_url(name, alias) for name in values["conda_allowed_channels"])
+    return Effective(values, origins, allowed)
 
 
 def check_changes(
