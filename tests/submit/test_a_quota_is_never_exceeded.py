@@ -250,18 +250,17 @@ def test_rest_refuses_with_403_another_build_and_a_retry_too(gateway: RunningGat
 
 def test_nobody_is_rid_of_a_quota_by_making_their_namespace_anew(gateway: RunningGateway) -> None:
     owner, team = token_of("owner"), "/api/v1/namespace/team/"
-    forge, quota = ["https://conda.anaconda.org/conda-forge"], {"builds": 1, "bytes": None, "concurrent_builds": None}
+    quota = {"builds": 1, "bytes": None, "concurrent_builds": None}
     assert gateway.admin.post(team).status_code == 200
     assert gateway.admin.put(f"{team}quota", json={"builds": 1}).status_code == 200
-    settings = {"conda_allowed_channels": forge, "conda_default_packages": ["zlib"]}
-    assert gateway.admin.put("/api/v1/setting/team/", json=settings).status_code == 200
+    assert gateway.admin.put("/api/v1/setting/team/", json={"conda_default_packages": ["zlib"]}).status_code == 200
     assert gateway.admin.put("/api/v1/setting/team/first/", json={"link_scripts": True}).status_code == 200
     for _ in range(2):
         assert gateway.http.delete(team, headers=owner).status_code == 200
         assert gateway.http.post(team, headers=owner).status_code == 200
         assert gateway.http.get(f"{team}quota", headers=owner).json()["data"] == quota
     found = gateway.http.get("/api/v1/setting/team/first/", headers=owner).json()["data"]
-    assert (found["conda_allowed_channels"], found["link_scripts"]) == (forge, True)
+    assert found["link_scripts"] is True
     # What is theirs to set begins anew.
     assert found["conda_default_packages"] == []
 

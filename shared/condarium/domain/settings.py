@@ -127,13 +127,7 @@ def weakened(above: Effective, current: Effective, after: Effective, changed: Co
 
 
 #: what a namespace is held to: its own administrators must not be rid of it by deleting it and making it anew
-KEPT = frozenset({name for name, key in KEYS.items() if key.guarded}) | {
-    "conda_allowed_channels",
-    # names of channels mean something by it only
-    "conda_channel_alias",
-    "conda_required_packages",
-    "pypi_required_packages",
-}
+KEPT = frozenset(name for name, key in KEYS.items() if key.guarded)
 
 
 def _urls(settings: Effective) -> set[str]:
