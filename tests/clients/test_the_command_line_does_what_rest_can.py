@@ -124,7 +124,8 @@ def test_a_login_is_kept_for_its_owner_alone(gateway: RunningGateway, command_li
     assert run("logout", gateway.address).returncode == 2
     # With a name, the login makes a token of its own, which ends with it.
     said = run.ok("login", gateway.address, "--username", "admin", stdin=f"{TOKEN}\n")
-    assert "logged in" in said and "as admin" in said
+    assert "logged in" in said
+    assert "as admin" in said
     assert TOKEN not in file.read_text()
     assert any(row["name"].startswith("condarium login on") for row in run.json("token", "list"))
     assert json.loads(run.ok("logout", "--json"))["revoked"] is True
@@ -133,7 +134,8 @@ def test_a_login_is_kept_for_its_owner_alone(gateway: RunningGateway, command_li
 def test_tokens(run: CommandLine) -> None:
     made = run.json("token", "create", "ci", "--days", "2", "--bind", "default/*=viewer")
     denied = run("env", "delete", "x", "--yes", CONDARIUM_TOKEN=made["token"])
-    assert denied.returncode == 3 and "whoami` shows what the token may do" in denied.stderr
+    assert denied.returncode == 3
+    assert "whoami` shows what the token may do" in denied.stderr
     assert "no token was shown" in run("token", "create", CONDARIUM_TOKEN="").stderr
     assert "the password is a token" in run("login", "-u", "me", stdin="wrong\n").stderr
     number = str(made["condarium"]["id"])

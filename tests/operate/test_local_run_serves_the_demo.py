@@ -94,9 +94,9 @@ def _a_port_that_another_program_took_is_given_up(local_run: LocalRun) -> None:
     with socket.socket() as other:
         try:
             os.kill(before["api"], signal.SIGKILL)
-            wait_for(lambda: processes.start_time(before["api"]) is None, seconds=5)
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            other.bind(("127.0.0.1", port))
+            # A process is a zombie as soon as its first thread has ended; the last one closes its sockets.
+            wait_for(lambda: _takes(other, port), seconds=20)
             other.listen()
         finally:
             os.kill(before["supervisord"], signal.SIGCONT)
@@ -104,3 +104,11 @@ def _a_port_that_another_program_took_is_given_up(local_run: LocalRun) -> None:
         assert f"port {port} is taken by another program; api gets" in said
         assert int(local_run.settings()["CONDARIUM_API_PORT"]) != port
         assert processes.listens(local_run.pids()["api"], int(local_run.settings()["CONDARIUM_API_PORT"]))
+
+
+def _takes(sock: socket.socket, port: int) -> bool:
+    try:
+        sock.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
