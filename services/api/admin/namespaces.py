@@ -78,7 +78,7 @@ async def confirm_delete(call: Call[Any, Any], again: Again) -> Response:
         title=f"Delete the namespace {found['name']}?",
         fault=again.fault,
         what=f"The namespace {found['name']}",
-        explained="With it go all its environments and builds, its roles, settings and credentials; quotas stay with the name.",
+        explained="Its environments, builds, roles, settings and credentials go with it; quotas stay with the name.",
         button="Delete the namespace",
         stay=ONE.format(namespace=found["name"]),
     )
