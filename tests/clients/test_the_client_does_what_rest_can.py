@@ -144,7 +144,7 @@ def test_tokens_and_logins(gateway: RunningGateway, client: Client) -> None:
         assert permission.authenticated
         assert permission.expiration is not None
         assert permission.to_json()["expiration"].endswith("Z")
-        with pytest.raises(Refused, match="login"):
+        with pytest.raises(Refused, match="whoami"):
             narrow.submit(SPECIFICATION.format("x"), namespace="default")
     row = next(row for row in client.tokens() if row.id == made.condarium.id)
     assert (row.name, row.state) == ("ci", "good")
