@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from condarium import log, metrics
 from condarium.errors import CondariumError
+from condarium.work.bell import Bell
 from condarium.work.child import Child, Warm
 from services.builder import handlers
 from services.builder.attempt import STOPPED, Attempt
@@ -25,8 +26,7 @@ class Slots:
         self._start_child = start_child
         self._stopping = threading.Event()
         self._giving_back = threading.Event()
-        self._woken = threading.Condition()
-        self._calls = 0
+        self._bell = Bell()
         self._running: dict[int, Attempt] = {}
         self._threads = [
             threading.Thread(target=self._serve, args=(number,), name=f"slot-{number}", daemon=True)
@@ -38,9 +38,7 @@ class Slots:
             thread.start()
 
     def wake(self) -> None:
-        with self._woken:
-            self._calls += 1
-            self._woken.notify_all()
+        self._bell.ring()
 
     def cancel_soon(self, build_id: int) -> None:
         """Somebody asked to cancel: look now instead of at the next heartbeat."""
@@ -68,10 +66,7 @@ class Slots:
         seen = -1
         try:
             while not self._stopping.is_set():
-                with self._woken:
-                    if self._calls == seen:
-                        self._woken.wait(self._work.settings.poll_seconds)
-                    seen = self._calls
+                seen = self._bell.wait(seen, self._work.settings.poll_seconds)
                 self._drain(number, warm)
         finally:
             warm.close()

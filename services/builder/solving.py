@@ -14,6 +14,7 @@ from condarium import log, metrics
 from condarium.database import leases, solves, wakes
 from condarium.domain.lock import Lock
 from condarium.errors import CondariumError, LeaseLost, Unavailable, WorldFault
+from condarium.work.bell import Bell
 from condarium.work.child import Child, Message, Warm
 from services.builder.handlers import Work
 from services.builder.job_making import make_solve_job
@@ -142,8 +143,7 @@ class SolveSlots:
         self._work = work
         self._start_child = start_child
         self._stopping = threading.Event()
-        self._woken = threading.Condition()
-        self._calls = 0
+        self._bell = Bell()
         self._running: dict[int, Solving] = {}
         count = work.settings.builder_solve_slots
         self._threads = [
@@ -158,9 +158,7 @@ class SolveSlots:
             thread.start()
 
     def wake(self) -> None:
-        with self._woken:
-            self._calls += 1
-            self._woken.notify_all()
+        self._bell.ring()
 
     def stop(self) -> None:
         """What is being solved goes back, for another builder."""
@@ -177,10 +175,7 @@ class SolveSlots:
         seen = -1
         try:
             while not self._stopping.is_set():
-                with self._woken:
-                    if self._calls == seen:
-                        self._woken.wait(self._work.settings.poll_seconds)
-                    seen = self._calls
+                seen = self._bell.wait(seen, self._work.settings.poll_seconds)
                 self._drain(number, warm)
         finally:
             warm.close()

@@ -6,6 +6,7 @@ import time
 
 from condarium import log, metrics
 from condarium.errors import CondariumError
+from condarium.work.bell import Bell
 from services.packager import handlers
 from services.packager.children import Children
 from services.packager.handlers import Work
@@ -24,8 +25,7 @@ class Slots:
         self._work = work
         self._children = children
         self._stopping = threading.Event()
-        self._woken = threading.Condition()
-        self._calls = 0
+        self._bell = Bell()
         self._threads = [
             threading.Thread(target=self._serve, name=f"slot-{number}", daemon=True)
             for number in range(work.settings.packager_slots)
@@ -37,9 +37,7 @@ class Slots:
             thread.start()
 
     def wake(self) -> None:
-        with self._woken:
-            self._calls += 1
-            self._woken.notify_all()
+        self._bell.ring()
 
     def stop(self) -> None:
         """Takes no more, lets what runs finish for a while, gives back the rest."""
@@ -55,10 +53,7 @@ class Slots:
     def _serve(self) -> None:
         seen = -1
         while not self._stopping.is_set():
-            with self._woken:
-                if self._calls == seen:
-                    self._woken.wait(self._work.settings.poll_seconds)
-                seen = self._calls
+            seen = self._bell.wait(seen, self._work.settings.poll_seconds)
             self._drain()
 
     def _drain(self) -> None:
