@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, case,
 from sqlalchemy.orm import InstrumentedAttribute
 
 from condarium.database import counts, labels, pages
+from condarium.database.environments import SHOWN_BUILD
 from condarium.database.json_text import Shape
 from condarium.database.listing import Paging, visible
 from condarium.database.listing_builds import has_artifact, has_package
@@ -116,19 +117,6 @@ def _prepared(question: _Question, shape: Shape) -> Prepared:
     last = ("id", *({"namespace": "namespace", "name": "name"}[name] for name in question.order))
     return prepare(pages.text_page(query.subquery("page"), shape, count=count, last=last if question.last else ()))
 
-
-#: until a build has completed, clients are shown the newest one as current: the web UI follows what is current
-SHOWN_BUILD = func.coalesce(
-    Environment.current_build_id,
-    select(Build.id)
-    .where(
-        Build.environment_id == Environment.id,
-        Build.generation == Environment.last_generation,
-        Build.deleted_on.is_(None),
-    )
-    .correlate(Environment)
-    .scalar_subquery(),
-).label("current_build_id")
 
 _COLUMNS = (
     Environment.id,

@@ -12,6 +12,19 @@ from condarium.events import EnvironmentDeleted, EnvironmentUpdated
 
 _TRIES = 3
 
+#: until a build has completed, clients are shown the newest one as current: the web UI follows what is current
+SHOWN_BUILD = func.coalesce(
+    Environment.current_build_id,
+    select(Build.id)
+    .where(
+        Build.environment_id == Environment.id,
+        Build.generation == Environment.last_generation,
+        Build.deleted_on.is_(None),
+    )
+    .correlate(Environment)
+    .scalar_subquery(),
+).label("current_build_id")
+
 
 def find(session: Session, namespace: str, name: str, *, lock: bool = False) -> Environment | None:
     """The environment with its namespace loaded; `lock` holds its row for this transaction."""
@@ -40,16 +53,8 @@ def load(session: Session, namespace: str, name: str, *, lock: bool = False) -> 
 
 
 def shown_build(session: Session, environment: Environment) -> int | None:
-    """The build that clients see as current: until one has completed, the newest; see `environment_pages`."""
-    if environment.current_build_id is not None:
-        return environment.current_build_id
-    return session.execute(
-        select(Build.id).where(
-            Build.environment_id == environment.id,
-            Build.generation == environment.last_generation,
-            Build.deleted_on.is_(None),
-        )
-    ).scalar_one_or_none()
+    """The build that clients see as current: until one has completed, the newest; see `SHOWN_BUILD`."""
+    return session.execute(select(SHOWN_BUILD).where(Environment.id == environment.id)).scalar_one_or_none()
 
 
 def ensure(session: Session, namespace: Namespace, name: str, *, actor: str) -> Environment:
