@@ -38,7 +38,7 @@ class Defaults:
         services = {}
         for token, content in self.service_tokens.items():
             # The message must not show the token.
-            services[_digest(token)] = _checked("CONDARIUM_SERVICE_TOKENS", lambda it=content: _service(it))
+            services[digest(token)] = _checked("CONDARIUM_SERVICE_TOKENS", lambda it=content: _service(it))
             if len(token) < 8:
                 raise ConfigError("CONDARIUM_SERVICE_TOKENS: a token must have 8 characters or more")
         object.__setattr__(self, "_services", services)
@@ -47,7 +47,7 @@ class Defaults:
         """Whose token of the settings it is; comparisons take constant time. Not yet `standing`."""
         if hmac.compare_digest(token.encode(errors="surrogatepass"), self.admin_token.encode()):
             return ADMIN
-        return self._services.get(_digest(token))
+        return self._services.get(digest(token))
 
     def owner(self, name: str) -> Principal | None:
         """The holder of a token of the settings, by name: what it has made is worth no more than it is."""
@@ -85,7 +85,8 @@ class Defaults:
         return True
 
 
-def _digest(token: str) -> bytes:
+def digest(token: str) -> bytes:
+    """What a token is remembered by, so that no table in memory holds the token itself: its SHA-256, 32 bytes."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 

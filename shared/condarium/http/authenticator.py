@@ -1,6 +1,5 @@
 """From a credential to a principal with all that it may do, in an instant or by one look into the database."""
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from condarium.database import Database, roles
 from condarium.domain.access import Principal
-from condarium.domain.defaults import Defaults
+from condarium.domain.defaults import Defaults, digest
 from condarium.http.caller import Caller, tokens
 
 #: how long a principal is believed without a look into the database, where its notification gets lost
@@ -81,7 +80,7 @@ class Authenticator:
             self.forget()
         elif changes == self._changes:
             # What was read before a change must not outlive it.
-            self._known[_digest(token)] = asked, found
+            self._known[digest(token)] = asked, found
         return found
 
     def forget(self) -> None:
@@ -90,7 +89,7 @@ class Authenticator:
         self._known = {}
 
     def _remembered(self, token: str) -> Principal | None:
-        asked, found = self._known.get(_digest(token), (0.0, None))
+        asked, found = self._known.get(digest(token), (0.0, None))
         if found is None or _expired(found) or time.monotonic() > asked + BELIEVED_SECONDS:
             return None
         return found
@@ -102,7 +101,3 @@ class Authenticator:
 
 def _expired(principal: Principal) -> bool:
     return principal.expires_on is not None and principal.expires_on <= datetime.now(UTC)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
