@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from condarium.conda import matchspec
 from condarium.database import namespaces
 from condarium.database.solves import Question
-from condarium.domain import lockfile_reading, specification
+from condarium.domain import specification
 from condarium.domain.canonical import canonical_hash
-from condarium.domain.lockfile import LockedSpecification
+from condarium.domain.lockfile import LockedSpecification, reading
 from condarium.domain.naming import check_name
 from condarium.domain.specification import Specification
 from condarium.work import policy
@@ -30,7 +30,7 @@ def read(
 ) -> Specification | LockedSpecification:
     """`name` and `description` stand where the file has none. Raises SpecificationError."""
     if is_lockfile:
-        return lockfile_reading.parse(
+        return reading.parse(
             text,
             name=name or "",
             description=description or "",

@@ -13,8 +13,8 @@ from condarium.database.settings import GLOBAL, Place
 from condarium.domain import on_demand
 from condarium.domain.access import Action
 from condarium.domain.naming import check_name
-from condarium.domain.setting_keys import KEYS
 from condarium.domain.settings import Effective, Level, check_changes, merge, weakened
+from condarium.domain.settings.keys import KEYS
 from condarium.errors import NotAuthorized, NotFound
 from services.api import wire
 from services.api.bodies import Model, Number

@@ -13,7 +13,7 @@ from condarium.database.usage import QUOTAS, Used
 from condarium.domain import on_demand
 from condarium.domain.access import Action
 from condarium.domain.quota import left
-from condarium.domain.setting_values import MAX_COUNT
+from condarium.domain.settings.values import MAX_COUNT
 from condarium.errors import NotFound
 from services.api import wire
 from services.api.bodies import Model

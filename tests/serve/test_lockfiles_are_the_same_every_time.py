@@ -15,7 +15,7 @@ from condarium.conda import lockfiles, lockfiles_conda_lock
 from condarium.conda.lockfiles_environment import quoted, scalar
 from condarium.conda.lockfiles_header import name_of, topologically
 from condarium.domain.lock import Lock, Record, Wheel
-from condarium.domain.lockfile_origin import origins_of, write_origins
+from condarium.domain.lockfile.origin import origins_of, write_origins
 from condarium.domain.specification import parse
 
 FORGE = "https://conda.anaconda.org/conda-forge"

@@ -14,7 +14,7 @@ from rattler import LockChannel, LockFile, LockPlatform
 from condarium.conda import lockfiles, matchspec
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.domain.lockfile import CONDA, PIP, LockedSpecification, Lockfile
-from condarium.domain.lockfile_reading import parse, read
+from condarium.domain.lockfile.reading import parse, read
 from condarium.errors import SpecificationError
 
 FORGE = "https://conda.anaconda.org/conda-forge"

@@ -8,8 +8,8 @@ import pytest
 
 from condarium.conda import matchspec
 from condarium.domain.deployment import Deployment
-from condarium.domain.setting_keys import KEYS
 from condarium.domain.settings import Level, check_changes, merge
+from condarium.domain.settings.keys import KEYS
 from condarium.errors import ConfigError, InvalidInput
 from tests.fixtures.gateway import RunningGateway
 

@@ -6,8 +6,7 @@ import pytest
 import yaml
 
 from condarium.conda.matchspec import check
-from condarium.domain import specification_yaml
-from condarium.domain.specification import parse
+from condarium.domain.specification import parse, reading
 from condarium.errors import SpecificationError
 
 
@@ -136,7 +135,7 @@ def test_bytes_that_are_not_utf8_name_their_line() -> None:
 
 
 def test_the_parser_without_c_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specification_yaml, "_LOADER", yaml.SafeLoader)
+    monkeypatch.setattr(reading, "_LOADER", yaml.SafeLoader)
     for text, line, words in FAULTS:
         if "not YAML" not in words and "alias" not in words:
             error = fault_of(text)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from condarium.conda.matchspec import check, normalise
 from condarium.domain.credentials import has_credential, redact
 from condarium.domain.specification import Specification, from_wire, parse
-from condarium.domain.specification_fields import without_spaces
+from condarium.domain.specification.fields import without_spaces
 from condarium.errors import SpecificationError
 
 names = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,20}", fullmatch=True).filter(lambda name: "--x" not in name)

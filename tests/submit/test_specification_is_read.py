@@ -9,7 +9,7 @@ from rattler import Subdir
 from condarium.conda import virtual
 from condarium.conda.matchspec import check
 from condarium.domain.specification import Specification, from_wire, parse
-from condarium.domain.specification_channels import PLATFORMS, channel_of
+from condarium.domain.specification.channels import PLATFORMS, channel_of
 
 FULL = """\
 name: science

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from condarium.domain.access import Action
-from condarium.domain.setting_keys import KEYS, Key, Kind, Scope
+from condarium.domain.settings.keys import KEYS, Key, Kind, Scope
 from condarium.errors import InvalidInput
 from condarium.http.faults import Unprocessable
 from services.api import settings

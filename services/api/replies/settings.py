@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, create_model
 
-from condarium.domain.setting_keys import KEYS, Kind
+from condarium.domain.settings.keys import KEYS, Kind
 from services.api.replies.envelopes import Moment, Shown
 
 _SHAPES: dict[Kind, Any] = {

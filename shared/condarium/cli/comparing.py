@@ -14,7 +14,7 @@ from condarium.client import Client
 from condarium.client.models import Build, Changes
 from condarium.domain import lock_reasons
 from condarium.domain.lock_reasons import Step
-from condarium.domain.lockfile_origin import KEY, read_origins
+from condarium.domain.lockfile.origin import KEY, read_origins
 from condarium.errors import InvalidInput
 
 #: how long the lockfile of a fresh build is waited for

@@ -69,6 +69,6 @@ def namespaces(incomplete: str) -> list[str]:
 
 def settings(incomplete: str) -> list[str]:
     """Keys of settings; these are known without a server."""
-    from condarium.domain.setting_keys import KEYS
+    from condarium.domain.settings.keys import KEYS
 
     return [key for key in KEYS if key.startswith(incomplete)]

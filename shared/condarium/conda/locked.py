@@ -24,7 +24,7 @@ from condarium.conda.network import channel_fault
 from condarium.conda.solve import open_sources, raw_of
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.domain.lockfile import CONDA, PIP, LockedPackage, Lockfile
-from condarium.domain.lockfile_origin import Origin
+from condarium.domain.lockfile.origin import Origin
 from condarium.errors import CondariumError, InputFault, WorldFault
 
 _AT_A_TIME = 8

@@ -9,7 +9,7 @@ import yaml
 
 from condarium.conda.lockfiles_header import by_platform, channels_of, header, name_of, topologically
 from condarium.domain.lock import Lock, Record, Wheel
-from condarium.domain.lockfile_origin import KEY, origins_of, write_origins
+from condarium.domain.lockfile.origin import KEY, origins_of, write_origins
 
 # YAML 1.2 reads `12e3` as a number, and a hash may look like that; PyYAML, at 1.1, would leave it bare.
 _LIKE_A_NUMBER = re.compile(r"[-+.0-9][0-9eExXoO_.:+-]*\Z")

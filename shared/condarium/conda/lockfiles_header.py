@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from condarium.domain.lock import Lock, Record
-from condarium.domain.lockfile_origin import COMMENT, origins_of, write_origins
+from condarium.domain.lockfile.origin import COMMENT, origins_of, write_origins
 
 _NAME = re.compile(r"[^\s<>=!~\[;,|]+")
 

@@ -18,7 +18,7 @@ from condarium.conda import matchspec, virtual
 from condarium.conda.channels import ChannelSettings, directory_of
 from condarium.conda.network import build_client, channel_fault
 from condarium.domain.lock import Lock, Record, Wheel
-from condarium.domain.specification_overrides import KNOWN
+from condarium.domain.specification.overrides import KNOWN
 from condarium.errors import InputFault, WorldFault
 
 _PRIORITIES = {"strict": ChannelPriority.Strict, "disabled": ChannelPriority.Disabled}

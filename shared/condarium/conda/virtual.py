@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from rattler import GenericVirtualPackage, PackageName, Version
 from rattler.package.build_string import BuildString
 
-from condarium.domain.specification_overrides import apply_overrides
+from condarium.domain.specification.overrides import apply_overrides
 
 _LINUX = ("__unix=0=0", "__linux=5.10=0", "__glibc=2.28=0")
 

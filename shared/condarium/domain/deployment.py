@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from condarium.domain.setting_keys import KEYS
-from condarium.domain.setting_values import CheckMatchSpec, check_value
+from condarium.domain.settings.keys import KEYS
+from condarium.domain.settings.values import CheckMatchSpec, check_value
 from condarium.errors import ConfigError, InvalidInput
 
 NAME = "CONDARIUM_SETTINGS"

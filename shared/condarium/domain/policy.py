@@ -10,11 +10,11 @@ from typing import Any
 
 from condarium.domain.credentials import redact
 from condarium.domain.lockfile import CONDA, PIP, LockedSpecification, Lockfile
-from condarium.domain.setting_keys import DEFAULT_ALIAS
 from condarium.domain.settings import Effective, channel_url
+from condarium.domain.settings.keys import DEFAULT_ALIAS
 from condarium.domain.specification import Specification
-from condarium.domain.specification_fields import check_dependencies
-from condarium.domain.specification_pip import requirement_name
+from condarium.domain.specification.fields import check_dependencies
+from condarium.domain.specification.pip import requirement_name
 from condarium.errors import PolicyError
 
 

@@ -13,7 +13,7 @@ from condarium.database.credentials import Opened
 from condarium.domain.credential import Kind, Use, covers
 from condarium.domain.lock import Lock
 from condarium.domain.sealing import Vault
-from condarium.domain.specification_channels import channel_of
+from condarium.domain.specification.channels import channel_of
 from condarium.errors import InputFault, Unavailable, WorldFault
 
 

@@ -21,7 +21,7 @@ class SettingRow(Table):
     #: empty at the levels above; the environment need not be there yet
     environment: Mapped[str] = mapped_column(server_default="")
     key: Mapped[str]
-    #: checked and in its normal form (domain/setting_values.py); never JSON null
+    #: checked and in its normal form (domain/settings/values.py); never JSON null
     value: Mapped[Any] = mapped_column(JSONB(none_as_null=True), nullable=False)
     changed_on: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     #: name of the principal

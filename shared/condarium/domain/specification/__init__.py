@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from condarium.domain import specification_fields as fields
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.credentials import show
-from condarium.domain.specification_channels import channel_of, parse_channels
-from condarium.domain.specification_nodes import Entries, fault
-from condarium.domain.specification_overrides import apply_overrides
-from condarium.domain.specification_variables import parse_variables
-from condarium.domain.specification_yaml import read_yaml
+from condarium.domain.specification import fields
+from condarium.domain.specification.channels import channel_of, parse_channels
+from condarium.domain.specification.nodes import Entries, fault
+from condarium.domain.specification.overrides import apply_overrides
+from condarium.domain.specification.reading import read_yaml
+from condarium.domain.specification.variables import parse_variables
 
 DEFAULT_PLATFORMS = ("linux-64",)
 KEYS = ("name", "channels", "dependencies", "variables", "description", "platforms", "prefix")

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from condarium.domain.credentials import show
-from condarium.domain.specification_nodes import Entries, Items, Node, Scalar, Size, describe, fault
+from condarium.domain.specification.nodes import Entries, Items, Node, Scalar, Size, describe, fault
 from condarium.errors import SpecificationError
 
 MAX_BYTES = 1024 * 1024

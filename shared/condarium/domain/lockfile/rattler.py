@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from condarium.domain.credentials import show
 from condarium.domain.lockfile import LockedPackage, Lockfile
-from condarium.domain.lockfile_fields import (
+from condarium.domain.lockfile.fields import (
     check_platform,
     checked,
     conda_package,
@@ -15,9 +15,9 @@ from condarium.domain.lockfile_fields import (
     wheel,
     word,
 )
-from condarium.domain.lockfile_origin import Origin
-from condarium.domain.specification_channels import check_channel
-from condarium.domain.specification_nodes import Entries, Node, Scalar, describe, fault, list_of
+from condarium.domain.lockfile.origin import Origin
+from condarium.domain.specification.channels import check_channel
+from condarium.domain.specification.nodes import Entries, Node, Scalar, describe, fault, list_of
 
 VERSIONS = ("4", "5", "6", "7")
 DEFAULT = "default"

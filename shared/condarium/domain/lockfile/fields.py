@@ -8,8 +8,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from condarium.domain.credentials import has_credential, show
 from condarium.domain.lockfile import CONDA, PIP, LockedPackage
-from condarium.domain.specification_channels import PLATFORMS, check_channel
-from condarium.domain.specification_nodes import Entries, Node, Scalar, describe, fault
+from condarium.domain.specification.channels import PLATFORMS, check_channel
+from condarium.domain.specification.nodes import Entries, Node, Scalar, describe, fault
 
 CREDENTIAL = (
     "found a URL with a credential in it (not shown); credentials are settings of the server: "

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 
 from condarium.domain.credentials import has_credential, show
-from condarium.domain.specification_nodes import Entries, Node, Scalar, describe, fault
-from condarium.domain.specification_overrides import PREFIX as OVERRIDE_PREFIX
-from condarium.domain.specification_overrides import problem_of
+from condarium.domain.specification.nodes import Entries, Node, Scalar, describe, fault
+from condarium.domain.specification.overrides import PREFIX as OVERRIDE_PREFIX
+from condarium.domain.specification.overrides import problem_of
 
 MAX_VARIABLE = 32 * 1024
 # Set by activation itself.

@@ -1,6 +1,6 @@
 """A lockfile that somebody hands in: packages by address and hash, to be built exactly and never solved.
 
-`lockfile_reading.parse` takes the text of a user, `Lockfile.from_wire` the object that clients and the database hold,
+`reading.parse` takes the text of a user, `Lockfile.from_wire` the object that clients and the database hold,
 which has the shape of conda-lock's first version whatever the format was.
 """
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from condarium.domain.canonical import canonical_hash
-from condarium.domain.lockfile_origin import KEY, Origin, read_origins, write_origins
+from condarium.domain.lockfile.origin import KEY, Origin, read_origins, write_origins
 
 CONDA, PIP = "conda", "pip"
 #: the key of a `spec` that is a lockfile

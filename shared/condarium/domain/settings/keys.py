@@ -19,7 +19,7 @@ class Scope(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a value is; `setting_values` checks it."""
+    """What a value is; `values` checks it."""
 
     TEXT = "text"
     COUNT = "a whole number"

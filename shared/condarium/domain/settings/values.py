@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.credentials import has_credential, redact
-from condarium.domain.setting_keys import Key, Kind
-from condarium.domain.specification_channels import PLATFORMS, check_channel
-from condarium.domain.specification_pip import parse_requirement
+from condarium.domain.settings.keys import Key, Kind
+from condarium.domain.specification.channels import PLATFORMS, check_channel
+from condarium.domain.specification.pip import parse_requirement
 from condarium.errors import InvalidInput, SpecificationError
 
 CheckMatchSpec = Callable[[str], None]

@@ -1,12 +1,11 @@
 """Text to lockfile: which format it is, and then that format's own reader."""
 
-from condarium.domain import lockfile_conda_lock, lockfile_explicit, lockfile_rattler
-from condarium.domain.lockfile import LockedSpecification, Lockfile
-from condarium.domain.lockfile_origin import COMMENT, parse_origins
+from condarium.domain.lockfile import LockedSpecification, Lockfile, conda_lock, explicit, rattler
+from condarium.domain.lockfile.origin import COMMENT, parse_origins
 from condarium.domain.naming import check_name
-from condarium.domain.specification_fields import MAX_DESCRIPTION, CheckMatchSpec
-from condarium.domain.specification_nodes import fault
-from condarium.domain.specification_yaml import read_yaml
+from condarium.domain.specification.fields import MAX_DESCRIPTION, CheckMatchSpec
+from condarium.domain.specification.nodes import fault
+from condarium.domain.specification.reading import read_yaml
 from condarium.errors import InvalidInput, SpecificationError
 
 #: lockfiles are longer than environment.yml files by this factor, in bytes and in values
@@ -38,19 +37,19 @@ def parse(
 
 def read(text: str, *, platform: str, check_match_spec: CheckMatchSpec, local: bool) -> Lockfile:
     """Raises SpecificationError."""
-    if lockfile_explicit.is_explicit(text):
-        return lockfile_explicit.read(text, platform=platform, check_match_spec=check_match_spec, local=local)
+    if explicit.is_explicit(text):
+        return explicit.read(text, platform=platform, check_match_spec=check_match_spec, local=local)
     document = read_yaml(text, slack=SLACK, expected=f"a lockfile is; {FORMATS}")
     keys = document.entries
     if "package" in keys and "metadata" in keys:
-        return lockfile_conda_lock.read(document, check_match_spec=check_match_spec, local=local)
+        return conda_lock.read(document, check_match_spec=check_match_spec, local=local)
     if "environments" in keys and "packages" in keys:
         origins = {}
         for number, line in enumerate(text.split("\n"), 1):
             if line.startswith(COMMENT):
                 written = line.removeprefix(COMMENT)
                 origins = parse_origins(written, number, check_match_spec=check_match_spec, local=local)
-        return lockfile_rattler.read(document, origins, local=local)
+        return rattler.read(document, origins, local=local)
     if "dependencies" in keys:
         raise fault(f"this is an environment.yml, not a lockfile: leave out is_lockfile; {FORMATS}", line=document.line)
     raise fault(f"this is no lockfile that is known here; {FORMATS}", line=document.line)

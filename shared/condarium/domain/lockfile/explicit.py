@@ -5,10 +5,10 @@ import re
 
 from condarium.domain.credentials import has_credential, show
 from condarium.domain.lockfile import CONDA, LockedPackage, Lockfile
-from condarium.domain.lockfile_fields import CREDENTIAL, check_platform, checked, conda_package, hash_of, wheel
-from condarium.domain.lockfile_origin import COMMENT, parse_origins
-from condarium.domain.specification_fields import CheckMatchSpec
-from condarium.domain.specification_nodes import fault
+from condarium.domain.lockfile.fields import CREDENTIAL, check_platform, checked, conda_package, hash_of, wheel
+from condarium.domain.lockfile.origin import COMMENT, parse_origins
+from condarium.domain.specification.fields import CheckMatchSpec
+from condarium.domain.specification.nodes import fault
 
 MARK = "@EXPLICIT"
 _PLATFORM = re.compile(r"#\s*platform:\s*(\S+)\s*\Z")

@@ -3,7 +3,7 @@
 import re
 
 from condarium.domain.credentials import has_credential, show
-from condarium.domain.specification_nodes import Node, fault, list_of, text_of
+from condarium.domain.specification.nodes import Node, fault, list_of, text_of
 
 MAX_CHANNELS = 64
 MAX_CHANNEL = 2048

@@ -1,7 +1,7 @@
 """Settings by level: what an administrator says about what is built. Pure: keys, levels, merging.
 
 A value of a nearer level replaces that of a farther one, whole: built in < deployment (`CONDARIUM_*`) < global
-< namespace < environment. What each key does stands in `setting_keys`, what it may hold in `setting_values`.
+< namespace < environment. What each key does stands in `keys`, what it may hold in `values`.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from condarium.domain.setting_keys import KEYS, Scope
-from condarium.domain.setting_values import CheckMatchSpec, check_value
+from condarium.domain.settings.keys import KEYS, Scope
+from condarium.domain.settings.values import CheckMatchSpec, check_value
 from condarium.errors import InvalidInput
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from condarium.domain.credentials import has_credential
 from condarium.domain.lock import Lock
-from condarium.domain.specification_channels import CREDENTIAL, PLATFORMS, check_channel
-from condarium.domain.specification_nodes import Entries, Node, Scalar, fault, list_of, text_of
-from condarium.domain.specification_variables import parse_variables
-from condarium.domain.specification_yaml import read_yaml
+from condarium.domain.specification.channels import CREDENTIAL, PLATFORMS, check_channel
+from condarium.domain.specification.nodes import Entries, Node, Scalar, fault, list_of, text_of
+from condarium.domain.specification.reading import read_yaml
+from condarium.domain.specification.variables import parse_variables
 from condarium.errors import SpecificationError
 
 #: the key in conda-lock's custom_metadata, and the word that begins the comment

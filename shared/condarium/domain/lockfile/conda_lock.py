@@ -4,7 +4,7 @@ import dataclasses
 
 from condarium.domain.credentials import has_credential, show
 from condarium.domain.lockfile import CONDA, PIP, LockedPackage, Lockfile
-from condarium.domain.lockfile_fields import (
+from condarium.domain.lockfile.fields import (
     CREDENTIAL,
     check_platform,
     checked,
@@ -15,10 +15,10 @@ from condarium.domain.lockfile_fields import (
     wheel,
     word,
 )
-from condarium.domain.lockfile_origin import KEY, Origin, parse_origins
-from condarium.domain.specification_channels import check_channel
-from condarium.domain.specification_fields import CheckMatchSpec
-from condarium.domain.specification_nodes import Entries, Node, fault, list_of
+from condarium.domain.lockfile.origin import KEY, Origin, parse_origins
+from condarium.domain.specification.channels import check_channel
+from condarium.domain.specification.fields import CheckMatchSpec
+from condarium.domain.specification.nodes import Entries, Node, fault, list_of
 
 #: what `conda-lock install` installs when nobody says otherwise
 INSTALLED = ("main", "dev")

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 from condarium.domain import naming
 from condarium.domain.credentials import has_credential, show
-from condarium.domain.specification_channels import (
+from condarium.domain.specification.channels import (
     CREDENTIAL,
     PLATFORMS,
     bracketed_channel_of,
     channel_of,
     check_channel,
 )
-from condarium.domain.specification_nodes import Entries, Node, Scalar, describe, fault, list_of, text_of
-from condarium.domain.specification_pip import parse_requirement
+from condarium.domain.specification.nodes import Entries, Node, Scalar, describe, fault, list_of, text_of
+from condarium.domain.specification.pip import parse_requirement
 from condarium.errors import InvalidInput
 
 MAX_MATCH_SPEC = 2048

@@ -7,7 +7,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from condarium.domain.credentials import has_credential, show
-from condarium.domain.specification_nodes import fault
+from condarium.domain.specification.nodes import fault
 
 _OPTIONS = {
     "-r": "a requirements file is not sent along; write its lines here",
