@@ -47,7 +47,7 @@ check: tools-python ## format, lint, types and import rules, in a minute or less
 	@.venv/bin/lint-imports
 
 test: tools-test ## every test against the real parts (PYTEST="-k storage -x")
-	@.venv/bin/pytest -n 2 --dist loadfile $(PYTEST)
+	@.venv/bin/pytest -n 2 --dist loadfile --max-worker-restart 2 $(PYTEST)
 
 bench: tools-run ## measure, print the ratios, write a JSON result
 	@$(PYTHON_BIN) -m benchmarks

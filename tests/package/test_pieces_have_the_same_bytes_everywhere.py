@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,11 +59,18 @@ def digests(directory: Path) -> list[str]:
     return found
 
 
+# Everything is imported (and tried) before the user changes: the other one may not be able to read the interpreter.
 CHILD = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from tests.package.test_pieces_have_the_same_bytes_everywhere import digests
-print(json.dumps(digests(Path(sys.argv[1]))))
+directory, user = Path(sys.argv[1]), int(sys.argv[2])
+if user:
+    digests(directory)
+    os.setgroups([])
+    os.setgid(user)
+    os.setuid(user)
+print(json.dumps(digests(directory)))
 """
 
 
@@ -84,9 +90,9 @@ def sample(directory: Path) -> Lock:
     return lock_of([binary, noarch, python_record()], [wheel], variables={"A": "1"}, requested=("pure",))
 
 
-def digests_in_child(directory: Path, umask: int, **environ: str) -> list[str]:
+def digests_in_child(directory: Path, umask: int, user: int = 0, **environ: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(directory)],
+        [sys.executable, "-c", CHILD, str(directory), str(user)],
         env={"PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}", **environ},
         capture_output=True,
         text=True,
@@ -104,40 +110,13 @@ def test_two_runs_umask_time_zone_and_hash_seed(tmp_path: Path) -> None:
     assert digests_in_child(tmp_path, 0o077, PYTHONHASHSEED="2", TZ="Asia/Tokyo", LC_ALL="C") == first
 
 
-def as_user(user: int, directory: Path) -> list[str]:
-    """`digests` in a fork, which needs no interpreter that the other user may start."""
-    read, write = os.pipe()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: this one starts none
-        child = os.fork()
-    if child == 0:
-        try:
-            os.umask(0o077)
-            os.setgroups([])
-            os.setgid(user)
-            os.setuid(user)
-            os.write(write, json.dumps(digests(directory)).encode())
-        except BaseException as error:
-            os.write(write, repr(error).encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    assert text.startswith("["), text
-    parsed: list[str] = json.loads(text)
-    return parsed
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_two_users() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)
         (directory / "lock.json").write_text(json.dumps(sample(directory).to_json()))
-        expected = digests(directory)  # before: what is imported on the way may be closed to the other user
-        assert as_user(65534, directory) == expected
+        assert digests_in_child(directory, 0o077, user=65534) == digests_in_child(directory, 0o022)
 
 
 @pytest.mark.parametrize("kind", GOLDEN)
