@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 
 from condarium.conda.base_image import StoredBase, load_base, store_layer, write_base
-from condarium.conda.placement import Laid
-from condarium.conda.spool import Literal, Spool
-from condarium.conda.tar_stream import END_OF_ARCHIVE, tar_chunks
+from condarium.conda.pieces.placement import Laid
+from condarium.conda.pieces.spool import Literal, Spool
+from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, tar_chunks
 from condarium.domain.image import BaseImage, ImageLayer
 from condarium.errors import ConfigError
 from deploy.base_image.packages import download, host_architecture, read_files

@@ -4,8 +4,8 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-from condarium.conda.placement import Laid
-from condarium.conda.spool import Spool
+from condarium.conda.pieces.placement import Laid
+from condarium.conda.pieces.spool import Spool
 
 # What the libraries of a conda environment or a manylinux wheel expect of the system, a shell, and certificates.
 PACKAGES = (

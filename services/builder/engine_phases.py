@@ -8,7 +8,7 @@ from condarium.conda import package_cache, pypi, virtual
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.disk import PACKAGES, REPODATA, WHEELS
 from condarium.conda.link import Linked, Place, link
-from condarium.conda.repodata_state import state_of
+from condarium.conda.repodata.state import state_of
 from condarium.conda.solve import Solution, Wish, channels_of, solve_platform
 from condarium.conda.uv import Uv
 from condarium.domain.canonical import canonical_hash

@@ -7,14 +7,13 @@ from dataclasses import asdict, dataclass
 
 from sqlalchemy.orm import Session
 
-from condarium.conda.codec import codec
-from condarium.conda.layer import LAYER_FORMAT, layer_key, make_top_layer, top_layer_key
+from condarium.conda.pieces.codec import codec
+from condarium.conda.pieces.layer import LAYER_FORMAT, layer_key, make_top_layer, top_layer_key
 from condarium.database import base_images, images
 from condarium.database import pieces as piece_rows
 from condarium.database.images import Blob, Rendering
 from condarium.database.pieces import Known
 from condarium.domain.canonical import canonical_hash
-from condarium.domain.grouping import PLAN_VERSION, plan_layers
 from condarium.domain.image import (
     OCI_MANIFEST,
     PREFIX,
@@ -25,7 +24,8 @@ from condarium.domain.image import (
     layer_note,
     render_image,
 )
-from condarium.domain.image_index import MEMBER_TYPES, OCI_INDEX, IndexMember, render_index
+from condarium.domain.image.index import MEMBER_TYPES, OCI_INDEX, IndexMember, render_index
+from condarium.domain.image.plan import PLAN_VERSION, plan_layers
 from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock
 from condarium.errors import InputFault

@@ -13,9 +13,9 @@ from typing import Any
 
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.fetch import PackageSource
-from condarium.conda.layer import make_layer
-from condarium.conda.member import make_member
-from condarium.conda.tar_stream import Sink
+from condarium.conda.pieces.layer import make_layer
+from condarium.conda.pieces.member import make_member
+from condarium.conda.pieces.tar_stream import Sink
 from condarium.domain.lock import Lock
 from condarium.domain.redaction import redact
 from condarium.errors import CondariumError, WorldFault

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy.orm import Session
 
-from condarium.conda.codec import codec
-from condarium.conda.member import MEMBER_FORMAT, MemberResult, make_top_member, member_key
+from condarium.conda.pieces.codec import codec
+from condarium.conda.pieces.member import MEMBER_FORMAT, MemberResult, make_top_member, member_key
 from condarium.database import archives
 from condarium.database import pieces as piece_rows
 from condarium.database.archives import Codec

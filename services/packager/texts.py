@@ -3,8 +3,8 @@
 What takes milliseconds is rendered here; YAML of many packages and what needs rattler, by a child.
 """
 
-from condarium.conda.lockfiles_conda_lock import conda_lock_json
-from condarium.conda.lockfiles_environment import environment_yml
+from condarium.conda.lockfiles.conda_lock import conda_lock_json
+from condarium.conda.lockfiles.environment import environment_yml
 from condarium.database import logs
 from condarium.domain.artifact import ArtifactType, artifact_key
 from condarium.domain.redaction import redact

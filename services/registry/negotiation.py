@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from condarium.database.images import Manifest
 from condarium.domain.image import DOCKER_MANIFEST, OCI_MANIFEST
-from condarium.domain.image_index import DOCKER_LIST, OCI_INDEX
+from condarium.domain.image.index import DOCKER_LIST, OCI_INDEX
 from services.registry.faults import ManifestUnknown
 
 #: what holds all platforms first, then what the specification names first

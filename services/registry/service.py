@@ -20,7 +20,7 @@ from starlette.routing import Route
 from condarium.database import Database, roles
 from condarium.database.images import Manifest
 from condarium.domain.access import Action
-from condarium.domain.image_index import OCI_INDEX
+from condarium.domain.image.index import OCI_INDEX
 from condarium.domain.token import TokenKey
 from condarium.errors import CondariumError
 from condarium.http import operating

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from condarium.conda import repodata, repodata_shards
+from condarium.conda import repodata
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.repodata import Absent, Brought, Unchanged
-from condarium.conda.repodata_shards import Shards
+from condarium.conda.repodata import shards as repodata_shards
+from condarium.conda.repodata.shards import Shards
 from condarium.database import Database, channels, package_shards, package_summaries, package_sync
 from condarium.database.leases import Claim
 from condarium.database.package_sync import Changes

@@ -2,9 +2,10 @@
 
 import pytest
 
-from condarium.conda import matchspec, virtual, wheel_tags
+from condarium.conda import matchspec, virtual
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.pypi_names import provided
+from condarium.conda.wheels import tags as wheel_tags
 from condarium.domain.lock import Record
 from condarium.domain.redaction import redact
 from condarium.errors import InputFault

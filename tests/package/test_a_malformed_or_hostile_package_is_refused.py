@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from condarium.conda.archive import read_package
-from condarium.conda.layer import make_layer
-from condarium.conda.member import make_member
-from condarium.conda.spool import Spool
+from condarium.conda.pieces.layer import make_layer
+from condarium.conda.pieces.member import make_member
+from condarium.conda.pieces.spool import Spool
 from condarium.domain.lock import Record, Wheel
 from condarium.errors import InputFault, WorldFault
 from tests.fixtures.packages import (

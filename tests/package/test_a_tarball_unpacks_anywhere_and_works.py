@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from condarium.conda.codec import Compression
-from condarium.conda.member import MemberResult, make_member, make_top_member
-from condarium.conda.placement import PLACEHOLDER
+from condarium.conda.pieces.codec import Compression
+from condarium.conda.pieces.member import MemberResult, make_member, make_top_member
+from condarium.conda.pieces.placement import PLACEHOLDER
 from condarium.domain.archive import MemberList, StoredMember
 from condarium.domain.link_order import link_order
 from condarium.domain.lock import Lock
@@ -140,8 +140,8 @@ def test_memory_stays_small_for_a_large_package(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 sys.path[:0] = {sys.path!r}
-from condarium.conda.layer import make_layer
-from condarium.conda.member import make_member
+from condarium.conda.pieces.layer import make_layer
+from condarium.conda.pieces.member import make_member
 from condarium.domain.lock import Lock, Record
 record = Record({dict(record.raw)!r})
 lock = Lock("linux-64", (), (), (), (record,))

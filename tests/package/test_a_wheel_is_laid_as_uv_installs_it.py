@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from condarium.conda.layer import make_layer
-from condarium.conda.member import make_member
-from condarium.conda.placement import PLACEHOLDER
+from condarium.conda.pieces.layer import make_layer
+from condarium.conda.pieces.member import make_member
+from condarium.conda.pieces.placement import PLACEHOLDER
 from condarium.domain.lock import Wheel
 from tests.fixtures.environments import Environment, SolveSample
 from tests.fixtures.packages import archive_of, lock_of, make_wheel

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from condarium.domain.grouping import DEFAULT_BUDGET, LARGEST_BUDGET, plan_layers
+from condarium.domain.image.plan import DEFAULT_BUDGET, LARGEST_BUDGET, plan_layers
 from condarium.domain.link_order import Member, link_order
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.errors import ConfigError

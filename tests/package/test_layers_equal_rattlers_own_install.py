@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from condarium.conda.layer import make_layer, make_top_layer
+from condarium.conda.pieces.layer import make_layer, make_top_layer
 from condarium.domain.lock import Lock, Record
 from tests.fixtures.environments import Environment
 from tests.fixtures.packages import PLACEHOLDER, Put, archive_of, lock_of, make_package

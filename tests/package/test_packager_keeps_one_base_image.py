@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from condarium.conda.base_image import store_layer, write_base
-from condarium.conda.placement import Laid
-from condarium.conda.spool import Literal
-from condarium.conda.tar_stream import END_OF_ARCHIVE, tar_chunks
+from condarium.conda.pieces.placement import Laid
+from condarium.conda.pieces.spool import Literal
+from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, tar_chunks
 from condarium.database import base_images
 from condarium.domain.image import BaseImage, ImageLayer
 from condarium.errors import ConfigError

@@ -11,7 +11,7 @@ import pytest
 
 from condarium.database import archives, images, logs
 from condarium.domain.image import DOCKER_MANIFEST, OCI_MANIFEST
-from condarium.domain.image_index import OCI_INDEX
+from condarium.domain.image.index import OCI_INDEX
 from condarium.domain.lock import Lock
 from condarium.storage import blob_key
 from tests.fixtures.packager import RunningPackager, store_tiny_base

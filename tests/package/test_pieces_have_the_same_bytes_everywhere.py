@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from condarium.conda.codec import BLOCK_BYTES, Codec, codec, compressed, test_vector
-from condarium.conda.layer import layer_key, make_layer, make_top_layer, top_layer_key
-from condarium.conda.member import make_member, make_top_member, member_key
-from condarium.conda.placement import Laid
-from condarium.conda.spool import Literal
-from condarium.conda.tar_stream import END_OF_ARCHIVE, PackedStream, tar_chunks
+from condarium.conda.pieces.codec import BLOCK_BYTES, Codec, codec, compressed, test_vector
+from condarium.conda.pieces.layer import layer_key, make_layer, make_top_layer, top_layer_key
+from condarium.conda.pieces.member import make_member, make_top_member, member_key
+from condarium.conda.pieces.placement import Laid
+from condarium.conda.pieces.spool import Literal
+from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, PackedStream, tar_chunks
 from condarium.domain.lock import Lock, Record
 from tests.fixtures.packages import Put, archive_of, lock_of, make_package, make_wheel, python_record
 
@@ -243,7 +243,7 @@ def test_top_pieces_are_the_same_again(tmp_path: Path) -> None:
 
 
 def test_where_isal_makes_other_bytes_zlib_is_used_under_another_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    import condarium.conda.codec as module
+    import condarium.conda.pieces.codec as module
 
     monkeypatch.setattr(module, "_VECTOR_SHA256", "0" * 64)
     fallback = codec.__wrapped__("gzip")

@@ -16,10 +16,10 @@ import pytest
 import zstandard
 
 from condarium.conda.base_image import StoredBase, import_base, load_base
-from condarium.conda.layer import make_layer, make_top_layer
-from condarium.conda.spool import Spool
-from condarium.conda.tar_stream import tar_chunks
-from condarium.domain.grouping import plan_layers
+from condarium.conda.pieces.layer import make_layer, make_top_layer
+from condarium.conda.pieces.spool import Spool
+from condarium.conda.pieces.tar_stream import tar_chunks
+from condarium.domain.image.plan import plan_layers
 from condarium.errors import ConfigError, InvalidInput
 from deploy.base_image.make import base_files, make_base
 from deploy.base_image.packages import BaseProblem, download, host_architecture

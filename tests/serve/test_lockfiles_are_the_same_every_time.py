@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rattler import LockFile
 
-from condarium.conda import lockfiles, lockfiles_conda_lock
-from condarium.conda.lockfiles_environment import quoted, scalar
-from condarium.conda.lockfiles_header import name_of, topologically
+from condarium.conda import lockfiles
+from condarium.conda.lockfiles import conda_lock as lockfiles_conda_lock
+from condarium.conda.lockfiles.environment import quoted, scalar
+from condarium.conda.lockfiles.header import name_of, topologically
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.domain.lockfile.origin import origins_of, write_origins
 from condarium.domain.specification import parse

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from condarium.domain.image import DOCKER_MANIFEST, OCI_MANIFEST
-from condarium.domain.image_index import DOCKER_LIST, OCI_INDEX
+from condarium.domain.image.index import DOCKER_LIST, OCI_INDEX
 from tests.fixtures.registry import RunningRegistry, running_registry
 from tests.fixtures.served import make_lock
 

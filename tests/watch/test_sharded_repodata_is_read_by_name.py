@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from condarium.conda import repodata, repodata_shards
+from condarium.conda import repodata
 from condarium.conda.channels import ChannelSettings
+from condarium.conda.repodata import shards as repodata_shards
 from condarium.database import Database
 from services.watcher.channel_part import Outcome
 from tests.fixtures.http_directory import Served, serve_directory

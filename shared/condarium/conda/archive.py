@@ -17,8 +17,14 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from condarium.conda.package_paths import EntryPoint, PathEntry, parse_deprecated, parse_entry_points, parse_paths
-from condarium.conda.spool import Spool, Spooled
+from condarium.conda.pieces.package_paths import (
+    EntryPoint,
+    PathEntry,
+    parse_deprecated,
+    parse_entry_points,
+    parse_paths,
+)
+from condarium.conda.pieces.spool import Spool, Spooled
 from condarium.errors import InputFault, WorldFault
 
 # Metadata is held in memory: the paths.json of the largest packages is about 20 MB.

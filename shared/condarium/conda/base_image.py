@@ -16,10 +16,10 @@ from typing import IO, Any, BinaryIO, Literal, cast
 
 import zstandard
 
-from condarium.conda.codec import codec
 from condarium.conda.oci_layout import DirectoryFiles, Files, open_files, saved_image
-from condarium.conda.spool import CHUNK_BYTES
-from condarium.conda.tar_stream import PackedStream, Written
+from condarium.conda.pieces.codec import codec
+from condarium.conda.pieces.spool import CHUNK_BYTES
+from condarium.conda.pieces.tar_stream import PackedStream, Written
 from condarium.domain.canonical import canonical_json
 from condarium.domain.image import CREATED, OCI_MANIFEST, BaseImage, ImageLayer, image_manifest
 from condarium.errors import ConfigError, InvalidInput

@@ -17,10 +17,10 @@ from condarium.conda import package_cache
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.disk import INTERPRETERS, PACKAGES, is_disk_fault
 from condarium.conda.network import build_client
-from condarium.conda.prefix_record import history, state
+from condarium.conda.pieces.prefix_record import history, state
 from condarium.conda.prefix_size import PrefixSize, measure
 from condarium.conda.uv import Uv
-from condarium.conda.wheel_link import interpreter, link_wheels
+from condarium.conda.wheels.linking import interpreter, link_wheels
 from condarium.domain.lock import Lock, Record
 from condarium.domain.naming import MAX_PREFIX_PATH, prefix_name
 from condarium.errors import InputFault, WorldFault

@@ -15,10 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-from condarium.conda import virtual, wheel_tags
+from condarium.conda import virtual
 from condarium.conda.disk import is_disk_fault
 from condarium.conda.pypi_names import provided
 from condarium.conda.uv import Finished, Uv
+from condarium.conda.wheels import tags as wheel_tags
 from condarium.domain.credentials import has_credential, redact
 from condarium.domain.lock import Record, Wheel
 from condarium.errors import InputFault, WorldFault

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from condarium.database.tables import Build, Image, ImageBlob, LockPlatform, LockRow
-from condarium.domain.image_index import MEMBER_TYPES
+from condarium.domain.image.index import MEMBER_TYPES
 
 
 @dataclass(frozen=True)

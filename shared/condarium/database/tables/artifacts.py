@@ -52,7 +52,7 @@ class Piece(Table):
 
     __tablename__ = "pieces"
 
-    #: hash of everything that decides its bytes (conda/layer.py, conda/member.py)
+    #: hash of everything that decides its bytes (conda/pieces/)
     key: Mapped[str] = mapped_column(primary_key=True)
     #: layer or member
     kind: Mapped[str]

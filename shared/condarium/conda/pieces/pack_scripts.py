@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from condarium.conda.placement import Rewrite
+from condarium.conda.pieces.placement import Rewrite
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Works from anywhere without activation: to sh the first lines find the Python beside the script, to Python they are a

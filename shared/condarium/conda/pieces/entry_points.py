@@ -1,7 +1,7 @@
 """The scripts that start a Python function: rattler's for noarch packages, uv's for wheels."""
 
-from condarium.conda.package_paths import EntryPoint
-from condarium.conda.shebang import entry_point_shebang, wheel_shebang
+from condarium.conda.pieces.package_paths import EntryPoint
+from condarium.conda.pieces.shebang import entry_point_shebang, wheel_shebang
 
 
 def conda_script(point: EntryPoint, prefix: str, python_xy: str) -> bytes:

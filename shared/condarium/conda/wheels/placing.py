@@ -17,11 +17,11 @@ from posixpath import relpath
 from typing import BinaryIO
 
 from condarium.conda.archive import bad_package, malformed_as_input_fault, safe_name
-from condarium.conda.entry_points import wheel_script
-from condarium.conda.package_paths import parse_entry_point
-from condarium.conda.placement import PLACEHOLDER, Destination, Laid, Placement, Rewrite
-from condarium.conda.shebang import wheel_shebang
-from condarium.conda.spool import Content, Literal, Spool
+from condarium.conda.pieces.entry_points import wheel_script
+from condarium.conda.pieces.package_paths import parse_entry_point
+from condarium.conda.pieces.placement import PLACEHOLDER, Destination, Laid, Placement, Rewrite
+from condarium.conda.pieces.shebang import wheel_shebang
+from condarium.conda.pieces.spool import Content, Literal, Spool
 from condarium.domain.lock import Wheel
 from condarium.errors import InputFault
 

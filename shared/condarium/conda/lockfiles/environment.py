@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from condarium.conda.lockfiles_header import header
+from condarium.conda.lockfiles.header import header
 from condarium.domain.lock import Lock, Record
 
 _ALIAS = "https://conda.anaconda.org/"

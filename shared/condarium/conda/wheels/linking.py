@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from condarium.conda.disk import exclusive, is_disk_fault
-from condarium.conda.shebang import wheel_shebang
+from condarium.conda.pieces.shebang import wheel_shebang
 from condarium.conda.uv import Uv
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.credentials import redact

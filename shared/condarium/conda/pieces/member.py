@@ -23,13 +23,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from condarium.conda.codec import Compression, codec
-from condarium.conda.layer import member_identity, place_member
-from condarium.conda.pack_scripts import environment_scripts
-from condarium.conda.placement import Destination, Laid, Rewrite
-from condarium.conda.prefix_record import history, state
-from condarium.conda.spool import Literal, Spool
-from condarium.conda.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, tar_chunks
+from condarium.conda.pieces.codec import Compression, codec
+from condarium.conda.pieces.layer import member_identity, place_member
+from condarium.conda.pieces.pack_scripts import environment_scripts
+from condarium.conda.pieces.placement import Destination, Laid, Rewrite
+from condarium.conda.pieces.prefix_record import history, state
+from condarium.conda.pieces.spool import Literal, Spool
+from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, tar_chunks
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from posixpath import dirname
 from typing import Protocol
 
-from condarium.conda.codec import BLOCK_BYTES, Codec
-from condarium.conda.placement import Laid
+from condarium.conda.pieces.codec import BLOCK_BYTES, Codec
+from condarium.conda.pieces.placement import Laid
 
 # The first day that a zip archive can hold in every time zone: tools that zip what they find refuse earlier files.
 MTIME = 315_619_200  # 1980-01-02 00:00:00 UTC

@@ -2,7 +2,7 @@
 
 How a packager's child process makes an image of `lock` (plain functions, nothing global, one process per core):
 
-    for members in plan_layers(lock, budget=40, base_layers=1):    domain.grouping: which packages share a layer
+    for members in plan_layers(lock, budget=40, base_layers=1):    domain.image.plan: which packages share a layer
         key = layer_key(lock, members)                             recorded under `key`? then its LayerResult is known
         with open(staging, "wb") as sink:
             result = make_layer(lock, members, archives, sink=sink, spool_directory=directory)
@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from condarium.conda.archive import read_package
-from condarium.conda.codec import Compression, codec
-from condarium.conda.placement import Destination, Laid, Placement, place_package
-from condarium.conda.prefix_record import history, record_identity, state
-from condarium.conda.spool import Literal, Spool
-from condarium.conda.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, tar_chunks
-from condarium.conda.wheel import place_wheel
+from condarium.conda.pieces.codec import Compression, codec
+from condarium.conda.pieces.placement import Destination, Laid, Placement, place_package
+from condarium.conda.pieces.prefix_record import history, record_identity, state
+from condarium.conda.pieces.spool import Literal, Spool
+from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, tar_chunks
+from condarium.conda.wheels.placing import place_wheel
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.image import PREFIX
 from condarium.domain.link_order import Member, in_link_order

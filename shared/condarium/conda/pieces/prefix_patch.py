@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 
-from condarium.conda.shebang import replace_in_shebang
-from condarium.conda.spool import CHUNK_BYTES, Content
+from condarium.conda.pieces.shebang import replace_in_shebang
+from condarium.conda.pieces.spool import CHUNK_BYTES, Content
 
 _ENCODINGS = (("utf-8", 1), ("utf-16-le", 2), ("utf-16-be", 2), ("utf-32-le", 4), ("utf-32-be", 4))
 

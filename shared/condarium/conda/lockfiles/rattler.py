@@ -8,7 +8,7 @@ from pathlib import Path
 from rattler import LockChannel, LockFile, LockPlatform
 
 from condarium.conda.link import to_rattler
-from condarium.conda.lockfiles_header import by_platform, channels_of, header
+from condarium.conda.lockfiles.header import by_platform, channels_of, header
 from condarium.domain.lock import Lock
 
 ENVIRONMENT = "default"

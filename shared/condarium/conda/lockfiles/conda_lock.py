@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from condarium.conda.lockfiles_header import by_platform, channels_of, header, name_of, topologically
+from condarium.conda.lockfiles.header import by_platform, channels_of, header, name_of, topologically
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.domain.lockfile.origin import KEY, origins_of, write_origins
 

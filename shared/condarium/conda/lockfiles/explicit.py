@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from condarium.conda.lockfiles_header import header, topologically
+from condarium.conda.lockfiles.header import header, topologically
 from condarium.domain.lock import Lock
 
 

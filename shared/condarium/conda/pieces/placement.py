@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from posixpath import dirname, join, normpath
 
 from condarium.conda.archive import Directory, File, Package, Symlink, bad_package, safe_name
-from condarium.conda.entry_points import conda_script
-from condarium.conda.package_paths import PathEntry
-from condarium.conda.prefix_patch import Patched, PrefixTooLong, patch_binary, patch_text
-from condarium.conda.prefix_record import InstalledPath, prefix_record_json, record_filename
-from condarium.conda.shebang import is_python_shebang, shebang_limit, without_direct_path
-from condarium.conda.spool import Content, Literal
+from condarium.conda.pieces.entry_points import conda_script
+from condarium.conda.pieces.package_paths import PathEntry
+from condarium.conda.pieces.prefix_patch import Patched, PrefixTooLong, patch_binary, patch_text
+from condarium.conda.pieces.prefix_record import InstalledPath, prefix_record_json, record_filename
+from condarium.conda.pieces.shebang import is_python_shebang, shebang_limit, without_direct_path
+from condarium.conda.pieces.spool import Content, Literal
 from condarium.domain.lock import Lock, Record
 from condarium.errors import InputFault
 

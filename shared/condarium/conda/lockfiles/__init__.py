@@ -7,9 +7,9 @@ rattler-lock       several platforms, pixi and rattler
 environment.yml    one platform, everything pinned, for people who want to go on from there
 """
 
-from condarium.conda.lockfiles_conda_lock import conda_lock_json, conda_lock_yaml
-from condarium.conda.lockfiles_environment import environment_yml
-from condarium.conda.lockfiles_explicit import explicit, requirements
-from condarium.conda.lockfiles_rattler import rattler_lock
+from condarium.conda.lockfiles.conda_lock import conda_lock_json, conda_lock_yaml
+from condarium.conda.lockfiles.environment import environment_yml
+from condarium.conda.lockfiles.explicit import explicit, requirements
+from condarium.conda.lockfiles.rattler import rattler_lock
 
 __all__ = ["conda_lock_json", "conda_lock_yaml", "environment_yml", "explicit", "rattler_lock", "requirements"]

@@ -1,0 +1,1 @@
+"""Per-package pieces of images and tarballs: layers and members, the same bytes on every machine."""
