@@ -115,7 +115,10 @@ class Making:
             except LeaseLost:
                 self._lost.set()
                 return
-            except Unavailable:
+            except Exception as error:
+                # Whatever it is, it may pass; a thread that ended here would lose the lease without a word.
+                if not isinstance(error, Unavailable):
+                    logger.exception("the lease could not be extended; tried again")
                 if time.monotonic() - extended > settings.lease_seconds:
                     self._lost.set()
                     return
