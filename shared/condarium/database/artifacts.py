@@ -39,7 +39,7 @@ CLAIMABLE = leases.Claimable(
     ready=_READY,
     running=BuildArtifact.state == ArtifactState.MAKING,
     order=(BuildArtifact.priority.desc(), BuildArtifact.id),
-    values={"state": ArtifactState.MAKING.value},
+    values={"state": ArtifactState.MAKING.value, "claimed_on": func.clock_timestamp()},
 )
 
 

@@ -6,6 +6,7 @@ from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Pref
 from condarium.database.tables.counts import RowCount
 from condarium.database.tables.credentials import Credential, PackageAccess
 from condarium.database.tables.environments import Environment, Namespace, Specification
+from condarium.database.tables.garbage import Condemned, LiveKey, Pin, Sweep, SweepPart
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
 from condarium.database.tables.messages import Inbox, Outbox
@@ -37,12 +38,14 @@ __all__ = [
     "BuildLabel",
     "Channel",
     "ChannelSync",
+    "Condemned",
     "Credential",
     "Environment",
     "Image",
     "ImageBlob",
     "Inbox",
     "Leased",
+    "LiveKey",
     "LockLink",
     "LockPackage",
     "LockPlatform",
@@ -61,6 +64,7 @@ __all__ = [
     "PackageShard",
     "PackageSummary",
     "Piece",
+    "Pin",
     "Prefix",
     "RoleMapping",
     "RowCount",
@@ -69,6 +73,8 @@ __all__ = [
     "Solve",
     "Specification",
     "Store",
+    "Sweep",
+    "SweepPart",
     "Table",
     "Token",
     "UsageChange",

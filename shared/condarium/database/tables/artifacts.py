@@ -31,6 +31,8 @@ class BuildArtifact(Created, Leased, Table):
     #: higher ones are claimed first: what somebody waits for
     priority: Mapped[int] = mapped_column(server_default="0")
     ready_on: Mapped[datetime | None]
+    #: when it was last claimed: what was condemned later than that, its maker may have found and be about to name
+    claimed_on: Mapped[datetime | None]
 
     __table_args__ = (
         CheckConstraint("state in ('REQUESTED', 'MAKING', 'READY', 'FAILED')", name="state"),
@@ -63,6 +65,8 @@ class Piece(Table):
     #: what the rendering needs to know besides: diff_id, raw size, prefix records, link scripts
     details: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
     created_on: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+    #: when it was last found made, to the hour
+    used_on: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_pieces_digest", "digest"),)
 

@@ -166,4 +166,33 @@ KEYS: Mapping[str, Key] = {
         "the most builds of a namespace that are queued or running at a time; null: any",
         guarded=True,
     ),
+    "garbage": Key(
+        Kind.BOOLEAN, Scope.GLOBAL, True, "whether what nothing needs any more is deleted, without being asked"
+    ),
+    "garbage_grace_seconds": Key(
+        Kind.COUNT,
+        Scope.GLOBAL,
+        86400,
+        "how long what nothing needs any more stays, for those who are just using it",
+    ),
+    "garbage_interval_seconds": Key(
+        Kind.COUNT, Scope.GLOBAL, 3600, "how often it is looked for what nothing needs any more"
+    ),
+    "keep_generations": Key(
+        Kind.COUNT,
+        Scope.ANY,
+        5,
+        "how many of the newest completed builds of an environment are kept besides the current one; the rest comes "
+        "back when somebody asks for it",
+    ),
+    "keep_on_demand_days": Key(
+        Kind.COUNT, Scope.GLOBAL, 7, "how long an image that was asked for by packages is kept after its last pull"
+    ),
+    "keep_caches_days": Key(
+        Kind.COUNT, Scope.GLOBAL, 7, "how long packages, archives and pieces that nothing needs stay in caches"
+    ),
+    "keep_logs_days": Key(
+        Kind.COUNT, Scope.GLOBAL, 90, "how long the logs of builds stay that are not kept themselves"
+    ),
+    "keep_events_days": Key(Kind.COUNT, Scope.GLOBAL, 7, "how far back events can be read again"),
 }
