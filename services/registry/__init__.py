@@ -5,7 +5,8 @@ Emits:    `artifact.requested`, and `build.queued` for images asked for by their
 Reads:    environments, builds, images, blobs in storage.
 Writes:   requests for images, with raised priority; submissions on demand.
 
-Besides the five files: `names` (repositories in paths), `faults` and `replies` (errors, and their JSON), `tokens` (the
-Bearer tokens that docker clients ask for), `negotiation` (which encoding a client accepts), `waiting` (pulls of images
-that are being made), `blobs` (bytes out of storage).
+Besides the five files: `registry` (what the process is made of, and who may), `routes` (a module for each subject of
+the API; SUBJECTS there lists them), `names` (repositories in paths), `faults` and `replies` (errors, and their JSON),
+`tokens` (the Bearer tokens that docker clients ask for), `negotiation` (which encoding a client accepts), `waiting`
+(pulls of images that are being made), `blobs` (bytes out of storage).
 """

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from condarium.errors import CondariumError, WorldFault
 from condarium.http.faults import RETRY_AFTER_SECONDS, unexpected
 from condarium.http.json_reply import JsonReply
-from services.registry.faults import Unauthorized
+from services.registry.faults import PaginationInvalid, Unauthorized
 
 VERSION_HEADER = {"docker-distribution-api-version": "registry/2.0"}
 
@@ -46,3 +46,12 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     reply = render(error.status_code, "", sentence.get(error.status_code, str(error.detail)))
     reply.headers.update(error.headers or {})
     return reply
+
+
+def asked_limit(text: str | None) -> int | None:
+    """`n` of a list; None when nothing limits it. Raises PaginationInvalid."""
+    if text is None or text == "":
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise PaginationInvalid("n is the number of rows to list, 0 or more")
+    return int(text)
