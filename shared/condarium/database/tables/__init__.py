@@ -19,6 +19,7 @@ from condarium.database.tables.packages import (
     PackageShard,
     PackageSummary,
 )
+from condarium.database.tables.referrers import Referrer, ReferrerBlob, ReferrerManifest, ReferrerSet, SigningKey
 from condarium.database.tables.roles import NamespaceRole, RoleMapping
 from condarium.database.tables.schema import Leased, Table
 from condarium.database.tables.settings import SettingChange, SettingRow
@@ -66,10 +67,15 @@ __all__ = [
     "Piece",
     "Pin",
     "Prefix",
+    "Referrer",
+    "ReferrerBlob",
+    "ReferrerManifest",
+    "ReferrerSet",
     "RoleMapping",
     "RowCount",
     "SettingChange",
     "SettingRow",
+    "SigningKey",
     "Solve",
     "Specification",
     "Store",
