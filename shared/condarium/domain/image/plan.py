@@ -1,61 +1,53 @@
 """Which packages share an image layer, and in which order the layers lie: a pure function of the lock.
 
 Big packages have a layer each. Small ones share layers, and which one a package is in follows from its name alone, so
-that a new version of one small package changes one layer. A package is big by its own size, never by comparison, as
-long as the budget lasts: two environments that share a big package then share its layer.
+that a new version of one small package changes one layer. A package is big by its own size, never by comparison: two
+environments that share a big package then share its layer. Where an environment has more big packages than there is
+room for, the bound goes up in fixed steps, and those between share middle layers, again by name.
 
-Layers are ordered by change rate over size: classic docker fetches everything above the first difference again, so what
-is big and seldom changes lies at the bottom.
+Classic docker knows a layer by all that lies below it, and fetches everything above the first difference again. So what
+every Python environment has lies at the bottom, where two of them share it; then what is big and seldom changes (change
+rate over size, ascending); then the shared layers; on top what is small and changes often.
 """
 
 import hashlib
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from condarium.domain.image.order_table import OFTEN, PYTHON_STACK, rate
 from condarium.domain.link_order import Member, link_order
 from condarium.domain.lock import Lock
 from condarium.errors import ConfigError
 
-# Goes up with any change here: it is part of what decides an image.
-PLAN_VERSION = 1
+# Goes up with any change here: with the table's version it is part of what decides an image.
+PLAN_VERSION = 2
 DEFAULT_BUDGET = 40
 LARGEST_BUDGET = 100  # docker stops at 125 layers, and users add theirs
 ALONE_BYTES = 1 << 20  # of the archive
-_GROUPS = 8
 _TOP_LAYERS = 1
 
-# Releases a year, where they are far from the usual; only the order of layers hangs on them.
-_USUAL_RATE = 6.0
-_RATES = {
-    "_libgcc_mutex": 0.1,
-    "_openmp_mutex": 0.2,
-    "bzip2": 0.5,
-    "ca-certificates": 12.0,
-    "cuda-version": 2.0,
-    "icu": 1.0,
-    "ld_impl_linux-64": 2.0,
-    "libblas": 3.0,
-    "libffi": 0.5,
-    "libgcc": 3.0,
-    "libgfortran": 3.0,
-    "libopenblas": 3.0,
-    "libstdcxx": 3.0,
-    "libzlib": 0.5,
-    "mkl": 2.0,
-    "ncurses": 1.0,
-    "openssl": 8.0,
-    "pandas": 6.0,
-    "pip": 5.0,
-    "python": 8.0,
-    "pytorch": 5.0,
-    "readline": 0.5,
-    "scipy": 5.0,
-    "setuptools": 30.0,
-    "tk": 0.5,
-    "tzdata": 4.0,
-    "xz": 2.0,
-    "zlib": 0.5,
-    "zstd": 1.0,
-}
+
+@dataclass(frozen=True)
+class _Sharing:
+    """How many layers there are to be shared: one of the Python stack and one of what changes often besides."""
+
+    least_slots: int
+    middle: int
+    small: int
+
+    @property
+    def small_layers(self) -> int:
+        return 1 + self.small + 1
+
+
+# Few steps, so that another base or budget seldom makes other groups.
+_SHARINGS = (_Sharing(28, 8, 4), _Sharing(20, 3, 2))
+
+# Of 30 names in the table six to nine are that big in a real environment.
+_MOST_OF_STACK = 10
+
+_STACK, _MIDDLE, _SMALL, _OFTEN = range(4)
 
 
 def plan_layers(lock: Lock, *, budget: int = DEFAULT_BUDGET, base_layers: int = 1) -> tuple[tuple[Member, ...], ...]:
@@ -65,17 +57,24 @@ def plan_layers(lock: Lock, *, budget: int = DEFAULT_BUDGET, base_layers: int = 
     room.
     """
     slots = layer_slots(budget, base_layers)
-    groups = min(_GROUPS, max(1, slots // 4))
     members = link_order(lock)
-    by_size = sorted(members, key=lambda member: (-member.size, member.name))
-    alone = [member for member in by_size if member.size >= ALONE_BYTES][: slots - groups]
-    alone.sort(key=_order)
-    shared: dict[int, list[Member]] = {}
-    chosen = set(map(id, alone))
-    for member in members:
-        if id(member) not in chosen:
-            shared.setdefault(_group(member.name, groups), []).append(member)
-    return (*((member,) for member in alone), *(tuple(shared[number]) for number in sorted(shared)))
+    sharing = next((each for each in _SHARINGS if slots >= each.least_slots), None)
+    stack = _big_of_stack(members) if sharing else []
+    kept = set(map(id, stack))
+    others = [member for member in members if id(member) not in kept]
+    bound = _bound(others, slots - len(stack), sharing)
+    shared: dict[tuple[int, int], list[Member]] = {}
+    for member in others:
+        if member.size < bound:
+            shared.setdefault(_group(member, sharing), []).append(member)
+    bottom = shared.pop((_STACK, 0), [])
+    alone = [member for member in others if member.size >= bound]
+    return (
+        *((member,) for member in sorted(stack, key=_order)),
+        *([tuple(bottom)] if bottom else ()),
+        *((member,) for member in sorted(alone, key=_order)),
+        *(tuple(shared[number]) for number in sorted(shared)),
+    )
 
 
 def layer_slots(budget: int, base_layers: int) -> int:
@@ -91,11 +90,46 @@ def layer_slots(budget: int, base_layers: int) -> int:
     return slots
 
 
-def _group(name: str, groups: int) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % groups
+def _bound(members: Sequence[Member], slots: int, sharing: _Sharing | None) -> int:
+    """The size in bytes from which on a package has a layer of its own."""
+    room = slots - (sharing.small_layers if sharing else 1)
+    if _count(members, ALONE_BYTES) <= room:
+        return ALONE_BYTES
+    room -= sharing.middle if sharing else 0
+    # 1, 1.125, 1.25, ... 2, 2.25, ... MiB: one big package more or less seldom moves the bound
+    step = 0
+    while _count(members, bound := (ALONE_BYTES << step // 8) * (8 + step % 8) // 8) > room:
+        step += 1
+    return bound
+
+
+def _big_of_stack(members: Sequence[Member]) -> list[Member]:
+    """What lies at the bottom with a layer of its own, whatever else there is."""
+    found = [member for member in members if member.name in PYTHON_STACK and member.size >= ALONE_BYTES]
+    return found if len(found) <= _MOST_OF_STACK else []
+
+
+def _count(members: Sequence[Member], bound: int) -> int:
+    return sum(member.size >= bound for member in members)
+
+
+def _group(member: Member, sharing: _Sharing | None) -> tuple[int, int]:
+    """The place of a shared layer, by the package's name and by whether it is big."""
+    if sharing is None:
+        return _SMALL, 0
+    if member.size >= ALONE_BYTES:
+        return _MIDDLE, _hash(member.name) % sharing.middle
+    if member.name in PYTHON_STACK:
+        return _STACK, 0
+    if rate(member.name) >= OFTEN:
+        return _OFTEN, 0
+    return _SMALL, _hash(member.name) % sharing.small
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def _order(member: Member) -> tuple[int, str]:
     """Change rate over size in steps of two, so that a release of a slightly other size stays where it was."""
-    rate = _RATES.get(member.name, _USUAL_RATE)
-    return round(math.log2(rate / max(1, member.size))), member.name
+    return round(math.log2(rate(member.name) / max(1, member.size))), member.name
