@@ -21,7 +21,11 @@ def render(database: Database, store: Path, namespace: str, environment: str) ->
     """
     with database.transaction() as session:
         stores.lock_environment(session, namespace, environment)
-        path = stores.current_path(session, namespace, environment)
+        try:
+            path = stores.current_path(session, namespace, environment)
+        except stores.Swept:
+            # The link stays where it points, which is there, until the prefix is linked again (`restoring`).
+            return
         try:
             _render(store, namespace, environment, path)
         except OSError as error:
@@ -40,7 +44,10 @@ def render_all(database: Database, store: Path) -> None:
         if link.is_symlink() and not link.name.startswith(".")
     }
     for namespace, environment in sorted(wanted.keys() | found):
-        if _read(link_path(store, namespace, environment)) != _target(wanted.get((namespace, environment))):
+        key = (namespace, environment)
+        if key in wanted and wanted[key] is None:
+            continue  # swept: the link stays until its prefix is linked again
+        if _read(link_path(store, namespace, environment)) != _target(wanted.get(key)):
             render(database, store, namespace, environment)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from condarium.conda.channels import ChannelSettings
 from condarium.database import Database, artifacts, builds, leases
+from condarium.database.garbage import marks
 from condarium.database.tables import Build
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.lock import Lock
@@ -111,12 +112,13 @@ def beat(work: Work, task: Task) -> None:
 
 
 def ready(work: Work, task: Task, made: Made) -> None:
-    """Raises LeaseLost."""
+    """Raises LeaseLost, and WorldFault when its bytes were deleted as garbage while it was made."""
     with work.database.transaction() as session:
         made.record(session)
         artifacts.ready(
             session, task.held, task.build, digest=made.digest, size=made.size, key=made.key, note=made.note
         )
+        marks.check(session, lambda key: work.storage.stat(key) is not None)
 
 
 def failed(work: Work, task: Task, message: str) -> None:

@@ -47,6 +47,7 @@ class Making:
         began = time.monotonic()
         try:
             made = self._make()
+            self._persist(lambda: handlers.ready(work, task, made))
         except (InputFault, ConfigError) as error:
             said = str(error)
             logger.info("failed", reason=said)
@@ -60,7 +61,6 @@ class Making:
             logger.exception("an artifact failed unexpectedly")
             self._trouble(WorldFault(f"unexpectedly: {type(error).__name__}: {error}"))
         else:
-            self._persist(lambda: handlers.ready(work, task, made))
             seconds = time.monotonic() - began
             metrics.ARTIFACT_SECONDS.labels(task.artifact.value).observe(seconds)
             self._count("READY")
@@ -74,7 +74,7 @@ class Making:
         match task.artifact:
             case ArtifactType.CONDA_PACK | ArtifactType.CONDA_PACK_ZST:
                 return make_tarball(work, children, task, lost=self._lost.is_set)
-            case ArtifactType.DOCKER_MANIFEST:
+            case ArtifactType.DOCKER_MANIFEST | ArtifactType.DOCKER_MANIFEST_ZSTD:
                 return make_image(work, children, task, lost=self._lost.is_set)
             case _:
                 return make_text(work, children, task)

@@ -10,9 +10,11 @@ from pathlib import Path
 from condarium import log, metrics
 from condarium.conda.channels import ChannelSettings
 from condarium.database import Database, package_access, pieces
+from condarium.database.garbage import marks
 from condarium.database.pieces import Known, Makers
 from condarium.domain.link_order import Member
 from condarium.errors import CondariumError, LeaseLost
+from condarium.storage import blob_key
 from services.packager.children import Desk, Ticket
 from services.packager.jobs import PieceJob
 
@@ -123,9 +125,20 @@ class _Making:
         result = dict(ticket.result)
         piece = Known(key, result.pop("digest"), result.pop("size"), result)
         assert isinstance(ticket.job, PieceJob)
-        with self._database.transaction() as session:
-            package_access.fetched(session, scopes_of(ticket.channels, ticket.job.members))
-            pieces.record(session, piece, kind=ticket.job.kind)
+        try:
+            with self._database.transaction() as session:
+                package_access.fetched(session, scopes_of(ticket.channels, ticket.job.members))
+                # Bytes that were garbage a moment ago, and may have been deleted after they were put: once more.
+                again = marks.hold(session, [blob_key(piece.digest)])
+                if not again:
+                    pieces.record(session, piece, kind=ticket.job.kind)
+        except marks.Deleting:
+            again = frozenset({key})
+            time.sleep(LOOK_SECONDS)
+        if again:
+            self._makers.drop(key)
+            self._todo.append(key)
+            return
         metrics.PIECES.labels("piece", "made").inc()
         self._found[key] = piece
         self._makers.drop(key)

@@ -8,6 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from condarium.database.garbage import marks
+from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.tables import Archive, LockRow
 
 Codec = Literal["gz", "zst"]
@@ -22,7 +24,8 @@ class Tarball:
 
 
 def find(session: Session, lock_hash: str, codec: Codec, *, format: str | None = None) -> Tarball | None:
-    """The tarball of a lock; the newest where no member format is named."""
+    """The tarball of a lock; the newest where no member format is named. It is used now."""
+    marks.clear_of_lock(session, marks.ARCHIVES, lock_hash)
     query = (
         select(Archive.parts, Archive.size)
         .join(LockRow, LockRow.id == Archive.lock_id)
@@ -37,7 +40,12 @@ def find(session: Session, lock_hash: str, codec: Codec, *, format: str | None =
 
 
 def store(session: Session, lock_hash: str, codec: Codec, *, format: str, parts: Sequence[tuple[str, int]]) -> Tarball:
-    """Records the list. Recording twice is harmless: lock, codec and format decide it."""
+    """Records the list. Recording twice is harmless: lock, codec and format decide it.
+
+    Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
+    """
+    marks.clear_of_lock(session, marks.ARCHIVES, lock_hash)
+    marks.hold(session, {f"{CONTENT_PREFIX}{digest}" for digest, _ in parts})
     size = sum(part[1] for part in parts)
     lock_id = select(LockRow.id).where(LockRow.sha256 == lock_hash).scalar_subquery()
     session.execute(

@@ -9,8 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
 
 from condarium.database import builds, inbox, leases, outbox
+from condarium.database.garbage import marks
 from condarium.database.tables import Build, BuildArtifact, Environment, LockPlatform
-from condarium.domain.artifact import UNFINISHED, ArtifactState, ArtifactType
+from condarium.domain.artifact import IMAGES, UNFINISHED, ArtifactState, ArtifactType
 from condarium.domain.build import FINAL, Status
 from condarium.errors import Conflict, LeaseLost
 from condarium.events import ArtifactEvent, ArtifactFailed, ArtifactReady, ArtifactRequested, EnvironmentReady
@@ -22,7 +23,7 @@ _SOLVED = exists().where(LockPlatform.build_id == BuildArtifact.build_id)
 _ENDED = exists().where(Build.id == BuildArtifact.build_id, Build.status.in_(FINAL))
 _OTHERS_UNFINISHED = exists().where(
     _OTHER.build_id == BuildArtifact.build_id,
-    _OTHER.artifact_type.not_in([ArtifactType.DOCKER_MANIFEST, ArtifactType.LOGS]),
+    _OTHER.artifact_type.not_in([*IMAGES, ArtifactType.LOGS]),
     _OTHER.state.in_(UNFINISHED),
 )
 
@@ -31,7 +32,7 @@ _OTHERS_UNFINISHED = exists().where(
 _READY = and_(
     BuildArtifact.state == ArtifactState.REQUESTED,
     or_(_ENDED, and_(_SOLVED, BuildArtifact.artifact_type != ArtifactType.LOGS)),
-    or_(BuildArtifact.artifact_type != ArtifactType.DOCKER_MANIFEST, BuildArtifact.priority > 0, ~_OTHERS_UNFINISHED),
+    or_(BuildArtifact.artifact_type.not_in(IMAGES), BuildArtifact.priority > 0, ~_OTHERS_UNFINISHED),
 )
 
 CLAIMABLE = leases.Claimable(
@@ -164,8 +165,10 @@ def ready(
 
     `key` is where storage has it, None for what is put together when it is served; `note` says what it lacks.
 
-    Raises LeaseLost; then nothing is written.
+    Raises LeaseLost; then nothing is written. Raises marks.Deleting; see `marks.hold`.
     """
+    if key is not None:
+        marks.hold(session, [key])
     kind = _finish(
         session,
         held,

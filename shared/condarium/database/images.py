@@ -1,13 +1,17 @@
 """Images: manifests in every encoding, and which repository may serve what."""
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
+from condarium.database.garbage import marks
+from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.tables import Build, Image, ImageBlob, LockPlatform, LockRow
+from condarium.domain.image import OCI_MANIFEST
 from condarium.domain.image.index import MEMBER_TYPES
 
 
@@ -45,7 +49,10 @@ def store(session: Session, renderings: Iterable[Rendering], *, lock_hash: str, 
     """Records an image in all its encodings; its blobs are stored. `size` in bytes of all layers.
 
     An index has the lock of its first image. Recording twice is harmless: lock, plan and media type decide the bytes.
+
+    Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
     """
+    marks.clear_of_lock(session, marks.IMAGES, lock_hash)
     lock_id = session.execute(select(LockRow.id).where(LockRow.sha256 == lock_hash)).scalar_one()
     every = list(renderings)
     session.execute(
@@ -76,6 +83,7 @@ def store(session: Session, renderings: Iterable[Rendering], *, lock_hash: str, 
         for one in every
         for blob in one.blobs
     }
+    marks.hold(session, {f"{CONTENT_PREFIX}{blob_digest}" for _, blob_digest in rows})
     session.execute(insert(ImageBlob).values(list(rows.values())).on_conflict_do_nothing())
 
 
@@ -102,30 +110,45 @@ def members(session: Session, digest: str) -> list[Manifest]:
 
 @dataclass(frozen=True)
 class Made:
-    """An image that is there: digests by media type, lengths of the manifests, bytes of its layers."""
+    """An image that is there: digests by media type, lengths of the manifests, bytes of its layers, and what its OCI
+    manifest is annotated with.
+    """
 
     digests: Mapping[str, str]
     lengths: Mapping[str, int]
     size: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def find(session: Session, lock_hash: str, plan: str) -> Made | None:
     """What is made of a lock by a plan."""
+    marks.clear_of_lock(session, marks.IMAGES, lock_hash)
     query = (
-        select(Image.media_type, Image.digest, func.length(Image.manifest).label("length"), Image.size)
+        select(Image.media_type, Image.digest, Image.manifest, Image.size)
         .join(LockRow, LockRow.id == Image.lock_id)
         .where(LockRow.sha256 == lock_hash, Image.plan == plan)
     )
     rows = session.execute(query).all()
     if not rows:
         return None
+    return made_of([(row.media_type, row.digest, row.manifest) for row in rows], rows[0].size)
+
+
+def made_of(manifests: Iterable[tuple[str, str, bytes]], size: int) -> Made:
+    """Of (media type, digest, body) each; `size` in bytes of all layers."""
+    every = list(manifests)
+    annotations = next((json.loads(body).get("annotations") for kind, _, body in every if kind == OCI_MANIFEST), None)
     return Made(
-        {row.media_type: row.digest for row in rows}, {row.media_type: row.length for row in rows}, rows[0].size
+        {media_type: digest for media_type, digest, _ in every},
+        {media_type: len(body) for media_type, _, body in every},
+        size,
+        annotations or {},
     )
 
 
 def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:
     """The oldest image of one platform's lock, in all its encodings: what a lock hash names stays the same."""
+    marks.clear_of_lock(session, marks.IMAGES, lock_hash)
     query = (
         select(Image.digest)
         .join(LockRow, LockRow.id == Image.lock_id)

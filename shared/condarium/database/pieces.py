@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database.connection import Database
+from condarium.database.garbage import marks
+from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.tables import Piece
 from condarium.errors import Unavailable
 
@@ -25,13 +27,32 @@ class Known:
 
 
 def known(session: Session, keys: Iterable[str]) -> dict[str, Known]:
-    """Those of `keys` that are made, by key."""
+    """Those of `keys` that are made, by key. They are used now: garbage collection leaves them alone."""
+    keys = list(keys)
+    marks.clear_of_pieces(session, keys)
+    session.execute(_USE, {"keys": keys})
     rows = session.execute(select(Piece.key, Piece.digest, Piece.size, Piece.details).where(Piece.key.in_(list(keys))))
     return {row.key: Known(row.key, row.digest, row.size, row.details) for row in rows}
 
 
+# At most one writing of each row in an hour; what another transaction marks is marked.
+_USE = text(
+    """
+    update pieces set used_on = clock_timestamp() where key in (
+        select key from pieces
+        where key = any(:keys) and coalesce(used_on, created_on) < clock_timestamp() - interval '1 hour'
+        for update skip locked
+    )
+    """
+)
+
+
 def record(session: Session, piece: Known, *, kind: str) -> None:
-    """`kind` is layer or member. Recording twice is harmless: the same key means the same bytes."""
+    """`kind` is layer or member. Recording twice is harmless: the same key means the same bytes.
+
+    Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
+    """
+    marks.hold(session, [f"{CONTENT_PREFIX}{piece.digest}"])
     session.execute(
         insert(Piece)
         .values(key=piece.key, kind=kind, digest=piece.digest, size=piece.size, details=dict(piece.details))

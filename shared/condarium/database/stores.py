@@ -10,6 +10,10 @@ from condarium.database.tables import Build, Environment, Namespace, Prefix, Sto
 from condarium.errors import ConfigError
 
 
+class Swept(Exception):
+    """The prefix was deleted as garbage, and is wanted again; the text is its path."""
+
+
 def register(session: Session, store_uuid: uuid.UUID, directory: str) -> int:
     """The id of the store; made known on first sight.
 
@@ -80,29 +84,41 @@ def path_of(session: Session, build: Build) -> str | None:
 
 
 def current_path(session: Session, namespace: str, environment: str) -> str | None:
-    """Where the environment's current build lies, relative to the store; None when there is nothing to point to."""
-    return session.execute(
-        select(Prefix.path)
+    """Where the environment's current build lies, relative to the store; None when there is nothing to point to.
+
+    Raises Swept when its prefix has to be linked again first.
+    """
+    row = session.execute(
+        select(Prefix.path, Prefix.deleted_on)
         .join(Build, Build.prefix_id == Prefix.id)
         .join(Environment, Environment.current_build_id == Build.id)
         .join(Namespace, Namespace.id == Environment.namespace_id)
         .where(Namespace.name == namespace, Environment.name == environment)
         .where(Environment.deleted_on.is_(None), Namespace.deleted_on.is_(None))
-    ).scalar_one_or_none()
+    ).one_or_none()
+    if row is not None and row.deleted_on is not None:
+        raise Swept(row.path)
+    return row.path if row is not None else None
 
 
-def current_paths(session: Session) -> dict[tuple[str, str], str]:
-    """{(namespace, environment): path} of every environment that points to a build."""
+def current_paths(session: Session) -> dict[tuple[str, str], str | None]:
+    """{(namespace, environment): path} of every environment that points to a build; None where its prefix has to be
+    linked again first."""
     rows = session.execute(
-        select(Namespace.name, Environment.name, Prefix.path)
+        select(Namespace.name, Environment.name, Prefix.path, Prefix.deleted_on)
         .join(Environment, Environment.namespace_id == Namespace.id)
         .join(Build, Environment.current_build_id == Build.id)
         .join(Prefix, Build.prefix_id == Prefix.id)
         .where(Environment.deleted_on.is_(None), Namespace.deleted_on.is_(None))
     ).all()
-    return {(row[0], row[1]): row[2] for row in rows}
+    return {(row[0], row[1]): row[2] if row[3] is None else None for row in rows}
 
 
 def lock_environment(session: Session, namespace: str, environment: str) -> None:
     """One renderer of this environment's symlink at a time, over all hosts, until the transaction ends."""
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"symlink:{namespace}/{environment}", 0))))
+
+
+def lock_prefix(session: Session, path: str) -> None:
+    """Until the transaction ends nobody else publishes or sweeps the prefix at this path of the store."""
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"prefix:{path}", 0))))

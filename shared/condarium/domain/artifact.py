@@ -22,6 +22,8 @@ class ArtifactType(StrEnum):
     RATTLER_LOCK = "RATTLER_LOCK"
     #: the image, all its platforms
     DOCKER_MANIFEST = "DOCKER_MANIFEST"
+    #: the same image with layers in zstd, for clients that ask for a tag with -zstd at its end
+    DOCKER_MANIFEST_ZSTD = "DOCKER_MANIFEST_ZSTD"
 
 
 class ArtifactState(StrEnum):
@@ -33,6 +35,9 @@ class ArtifactState(StrEnum):
     #: final until somebody asks for a retry; the reason says why
     FAILED = "FAILED"
 
+
+#: the images of a build; they come after its other artifacts unless somebody waits for them
+IMAGES = (ArtifactType.DOCKER_MANIFEST, ArtifactType.DOCKER_MANIFEST_ZSTD)
 
 UNFINISHED = (ArtifactState.REQUESTED, ArtifactState.MAKING)
 
@@ -47,6 +52,7 @@ _KEYS = {
     ArtifactType.EXPLICIT: "lockfile/{}.explicit.txt",
     ArtifactType.RATTLER_LOCK: "lockfile/{}.pixi.lock",
     ArtifactType.DOCKER_MANIFEST: "docker/manifest/{}",
+    ArtifactType.DOCKER_MANIFEST_ZSTD: "docker/manifest/{}-zstd",
 }
 
 
@@ -54,3 +60,8 @@ def artifact_key(artifact_type: ArtifactType, build_key: str) -> str:
     """The name of an artifact as clients see it. Storage holds nothing at the keys of tarballs and images: they are
     put together out of pieces when they are served."""
     return _KEYS[artifact_type].format(build_key)
+
+
+def key_folders() -> frozenset[str]:
+    """The first parts of the keys of all artifacts."""
+    return frozenset(form.partition("/")[0] for form in _KEYS.values())
