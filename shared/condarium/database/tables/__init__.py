@@ -19,6 +19,7 @@ from condarium.database.tables.packages import (
     PackageShard,
     PackageSummary,
 )
+from condarium.database.tables.publishing import ChannelIndex, PackageCopy, Publication, PublishRule, PushedBlob
 from condarium.database.tables.referrers import Referrer, ReferrerBlob, ReferrerManifest, ReferrerSet, SigningKey
 from condarium.database.tables.roles import NamespaceRole, RoleMapping
 from condarium.database.tables.schema import Leased, Table
@@ -38,6 +39,7 @@ __all__ = [
     "BuildArtifact",
     "BuildLabel",
     "Channel",
+    "ChannelIndex",
     "ChannelSync",
     "Condemned",
     "Credential",
@@ -60,6 +62,7 @@ __all__ = [
     "Outbox",
     "Package",
     "PackageAccess",
+    "PackageCopy",
     "PackageName",
     "PackageRecord",
     "PackageShard",
@@ -67,6 +70,9 @@ __all__ = [
     "Piece",
     "Pin",
     "Prefix",
+    "Publication",
+    "PublishRule",
+    "PushedBlob",
     "Referrer",
     "ReferrerBlob",
     "ReferrerManifest",
