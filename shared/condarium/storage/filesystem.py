@@ -4,13 +4,15 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from condarium.errors import NotFound, WorldFault
+from condarium.storage.joined import Joined
 from condarium.storage.port import (
     CHUNK_BYTES,
+    STALE_SECONDS,
     Blob,
     Entry,
     HashingReader,
@@ -24,7 +26,6 @@ from condarium.storage.port import (
 )
 
 _STAGING = ".staging"
-_STALE_SECONDS = 24 * 3600
 
 
 class FileStorage:
@@ -45,7 +46,7 @@ class FileStorage:
         """What a killed writer left; nobody writes for a day."""
         for left in (self.root / _STAGING).iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
                     left.unlink()
 
     def check(self) -> None:
@@ -60,14 +61,19 @@ class FileStorage:
             if found and found.size == stored.size:
                 return stored
         with _faults(f"cannot store {key}"):
-            return self._write(key, target, source)
+            return self._write(target, lambda file: _copy(key, source, file))
 
-    def _write(self, key: str, target: Path, source: Source) -> Stored:
+    def join(self, key: str, keys: Sequence[str]) -> int:
+        target = self._file(key)
+        with _faults(f"cannot store {key}"), Joined(self.open(each) for each in keys) as source:
+            return self._write(target, lambda file: _copy(key, cast(BinaryIO, source), file)).size
+
+    def _write(self, target: Path, fill: Callable[[BinaryIO], Stored]) -> Stored:
         staged = self.root / _STAGING / secrets.token_hex(16)
         staged.parent.mkdir(parents=True, exist_ok=True)
         try:
             with staged.open("xb") as file:
-                stored = _copy(key, source, file)
+                stored = fill(file)
                 file.flush()
                 os.fsync(file.fileno())
             self._make_directory(target.parent)

@@ -3,11 +3,12 @@
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 from condarium.errors import NotFound, WorldFault
+from condarium.storage.joined import Joined
 from condarium.storage.port import CHUNK_BYTES, Blob, Entry, HashingReader, Source, Stat, Stored, check_key, check_range
 
 
@@ -40,6 +41,9 @@ class MemoryStorage:
         with self._lock:
             self._blobs[key] = (b"".join(chunks), time.time())
         return stored
+
+    def join(self, key: str, keys: Sequence[str]) -> int:
+        return self.put(key, cast(BinaryIO, Joined(self.open(each) for each in keys))).size
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Blob:
         check_range(start, end)

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, Self
@@ -12,6 +12,8 @@ from condarium.errors import InvalidInput, WorldFault
 
 CHUNK_BYTES = 1024 * 1024
 CONTENT_PREFIX = "blobs/sha256/"
+#: what a killed writer left is swept when nobody can have written it for so long
+STALE_SECONDS = 24 * 3600.0
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._+@=~-]{1,255}\Z")
 _CONTENT_KEY = re.compile(r"blobs/sha256/([0-9a-f]{64})\Z")
@@ -64,6 +66,14 @@ class Storage(Protocol):
 
         Raises:
             WorldFault: also when `key` is `blobs/sha256/<hex>` and the bytes have another sha256; nothing is stored.
+        """
+        ...
+
+    def join(self, key: str, keys: Sequence[str]) -> int:
+        """Store the bytes of all `keys`, in order, under `key` (no content key), at once or not at all; their number.
+
+        Raises:
+            NotFound: one of them is not stored.
         """
         ...
 

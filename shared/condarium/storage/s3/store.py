@@ -1,20 +1,21 @@
-"""Bytes in a bucket of any S3, by the minio client."""
+"""The bucket as a storage."""
 
 import contextlib
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 from urllib.parse import quote
 
-import urllib3
-from minio import Minio
-from minio.error import MinioException, S3Error
+from minio.error import S3Error
 
-from condarium.errors import NotFound, WorldFault
+from condarium.errors import CondariumError, NotFound, WorldFault
+from condarium.storage.joined import Joined
 from condarium.storage.port import (
+    STALE_SECONDS,
     Blob,
     Entry,
     HashingReader,
@@ -26,26 +27,16 @@ from condarium.storage.port import (
     is_content_key,
     measure,
 )
+from condarium.storage.s3 import joining
+from condarium.storage.s3.address import S3Address, client, signer
+from condarium.storage.s3.etag import ForetoldEtag
+from condarium.storage.s3.faults import faults
+from condarium.storage.s3.reading import Reading
 
 PART_BYTES = 5 * 1024 * 1024
 _PARALLEL_PARTS = 3
 _LONGEST_URL_SECONDS = 7 * 24 * 3600
-_MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
 _EXISTING = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
-
-
-@dataclass(frozen=True)
-class S3Address:
-    """Where the bucket is for us (`endpoint`) and for clients (`external`); endpoints are host:port."""
-
-    endpoint: str
-    bucket: str
-    access_key: str
-    secret_key: str = field(repr=False)
-    secure: bool = True
-    region: str = "us-east-1"
-    external: str | None = None
-    external_secure: bool = True
 
 
 class S3Storage:
@@ -53,28 +44,41 @@ class S3Storage:
 
     def __init__(self, address: S3Address) -> None:
         self.address = address
-        self._client = _client(address, address.endpoint, address.secure)
-        # Signing is arithmetic: this one never connects.
-        self._signer = _client(address, address.external, address.external_secure) if address.external else self._client
+        self._bucket = address.bucket
+        self._client = client(address)
+        # Whether it is there is asked often, and answered now.
+        self._prober = client(address, retries=0)
+        self._signer = signer(address)
 
     def __repr__(self) -> str:
         return f"S3Storage({self.address.endpoint!r}, {self.address.bucket!r})"
 
     def prepare(self) -> None:
         with self._faults("cannot make the bucket"):
-            if self._client.bucket_exists(self.address.bucket):
-                return
-            try:
-                self._client.make_bucket(self.address.bucket)
-            except S3Error as error:
-                if error.code not in _EXISTING:
-                    raise
+            if not self._client.bucket_exists(self._bucket):
+                try:
+                    self._client.make_bucket(self._bucket)
+                except S3Error as error:
+                    if error.code not in _EXISTING:
+                        raise
+        # A server that cannot list uploads sweeps them itself, by a rule of the bucket.
+        with contextlib.suppress(CondariumError), self._faults("cannot list the uploads"):
+            self._forget_stale()
+
+    def _forget_stale(self) -> None:
+        """Parts of uploads whose writers were killed; they are no objects, and nobody lists them."""
+        begun = self._client._list_multipart_uploads(self._bucket)
+        for upload in begun.uploads:
+            since = upload.initiated_time
+            if since and upload.upload_id and time.time() - since.timestamp() > STALE_SECONDS:
+                with contextlib.suppress(S3Error):
+                    self._client._abort_multipart_upload(self._bucket, str(upload.object_name), upload.upload_id)
 
     def check(self) -> None:
         with self._faults("cannot reach the bucket"):
-            found = self._client.bucket_exists(self.address.bucket)
+            found = self._prober.bucket_exists(self._bucket)
         if not found:
-            raise WorldFault(f"the bucket {self.address.bucket} is missing at {self.address.endpoint}")
+            raise WorldFault(f"the bucket {self._bucket} is missing at {self.address.endpoint}")
 
     def put(self, key: str, source: Source) -> Stored:
         check_key(key)
@@ -94,11 +98,41 @@ class S3Storage:
         return stored
 
     def _upload(self, key: str, stream: Any, size: int, threads: int) -> None:
-        """At most `threads` + 2 parts are in memory; the client sends a checksum with each."""
+        """At most `threads` + 2 parts are in memory. The client sends a checksum with each part; what the server says
+        of the whole is compared with what was sent."""
+        told = ForetoldEtag(stream, PART_BYTES)
         with self._faults(f"cannot store {key}"):
-            self._client.put_object(
-                self.address.bucket, key, stream, size, part_size=PART_BYTES, num_parallel_uploads=threads
+            result = self._client.put_object(
+                self._bucket, key, cast(BinaryIO, told), size, part_size=PART_BYTES, num_parallel_uploads=threads
             )
+        headers = {name.lower(): value for name, value in (result.http_headers or {}).items()}
+        if told.is_comparable(result.etag, headers):
+            is_right = told.etag == result.etag
+        else:
+            found = self.stat(key)
+            is_right = found is not None and found.size == told.size
+        if not is_right:
+            self.delete(key)
+            raise WorldFault(f"the bytes of {key} were damaged on the way to {self.address.endpoint}")
+
+    def join(self, key: str, keys: Sequence[str]) -> int:
+        check_key(key)
+        sizes = []
+        for each in keys:
+            found = self.stat(each)
+            if found is None:
+                raise NotFound(f"{each} is not stored")
+            sizes.append((each, found.size))
+        total = sum(size for _, size in sizes)
+        if total <= PART_BYTES or len(sizes) == 1:
+            return self._joined_by_us(key, keys)
+        with self._faults(f"cannot store {key}"):
+            joining.join(self._client, self._bucket, key, sizes, lambda span: self.open(span.key, span.start, span.end))
+        return total
+
+    def _joined_by_us(self, key: str, keys: Sequence[str]) -> int:
+        with Joined(self.open(each) for each in keys) as source:
+            return self.put(key, cast(BinaryIO, source)).size
 
     def open(self, key: str, start: int = 0, end: int | None = None) -> Blob:
         check_range(start, end)
@@ -106,9 +140,7 @@ class S3Storage:
             return self._nothing(key)
         with self._faults(f"cannot read {key}"):
             try:
-                response = self._client.get_object(
-                    self.address.bucket, check_key(key), start, 0 if end is None else end - start
-                )
+                reading = Reading(self._client, self._bucket, check_key(key), start, end)
             except S3Error as error:
                 if error.code == "InvalidRange":
                     return self._nothing(key)
@@ -116,14 +148,9 @@ class S3Storage:
 
         def read(count: int) -> bytes:
             with self._faults(f"cannot read {key}"):
-                return bytes(response.read(count))
+                return reading.read(count)
 
-        def close() -> None:
-            # A response that was not read to its end takes its connection with it.
-            response.close()
-            response.release_conn()
-
-        return Blob(key, int(response.headers["Content-Length"]), read, close)
+        return Blob(key, reading.size, read, reading.close)
 
     def _nothing(self, key: str) -> Blob:
         if self.stat(key) is None:
@@ -134,7 +161,7 @@ class S3Storage:
         check_key(key)
         try:
             with self._faults(f"cannot read {key}"):
-                found = self._client.stat_object(self.address.bucket, key)
+                found = self._client.stat_object(self._bucket, key)
         except NotFound:
             return None
         return Stat(found.size or 0, found.last_modified.timestamp() if found.last_modified else 0.0)
@@ -142,11 +169,11 @@ class S3Storage:
     def delete(self, key: str) -> None:
         check_key(key)
         with contextlib.suppress(NotFound), self._faults(f"cannot delete {key}"):
-            self._client.remove_object(self.address.bucket, key)
+            self._client.remove_object(self._bucket, key)
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         with self._faults("cannot list the bucket"):
-            for found in self._client.list_objects(self.address.bucket, prefix=prefix or None, recursive=True):
+            for found in self._client.list_objects(self._bucket, prefix=prefix or None, recursive=True):
                 if found.object_name and not found.is_dir:
                     modified = found.last_modified.timestamp() if found.last_modified else 0.0
                     yield Entry(found.object_name, found.size or 0, modified)
@@ -168,7 +195,7 @@ class S3Storage:
             headers["response-content-type"] = content_type
         lifetime = timedelta(seconds=min(max(expires_seconds, 1), _LONGEST_URL_SECONDS))
         signed = self._signer.get_presigned_url(
-            method, self.address.bucket, key, expires=lifetime, response_headers=cast(Any, headers)
+            method, self._bucket, key, expires=lifetime, response_headers=cast(Any, headers)
         )
         return str(signed)
 
@@ -176,19 +203,8 @@ class S3Storage:
         check_key(key)
         return None
 
-    @contextlib.contextmanager
-    def _faults(self, what: str) -> Iterator[None]:
-        """Errors of the client as ours, by their code only: their texts quote headers and signatures."""
-        try:
-            yield
-        except S3Error as error:
-            if error.code in _MISSING:
-                raise NotFound(f"{what}: it is not stored") from None
-            raise WorldFault(f"{what} at {self.address.endpoint}: {error.code}") from None
-        except (MinioException, urllib3.exceptions.HTTPError) as error:
-            raise WorldFault(f"{what} at {self.address.endpoint}: {_kind_of(error)}") from None
-        except OSError as error:
-            raise WorldFault(f"{what}: {error.strerror or type(error).__name__}") from None
+    def _faults(self, what: str) -> AbstractContextManager[None]:
+        return faults(what, self.address.endpoint)
 
 
 def content_disposition(filename: str) -> str:
@@ -198,24 +214,3 @@ def content_disposition(filename: str) -> str:
     )
     extended = "" if plain == filename else f"; filename*=UTF-8''{quote(filename, safe='')}"
     return f'attachment; filename="{plain}"{extended}'
-
-
-def _kind_of(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
-    return type(reason).__name__ if isinstance(reason, Exception) else type(error).__name__
-
-
-def _client(address: S3Address, endpoint: str, secure: bool) -> Minio:
-    http = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=5, read=60),
-        maxsize=32,
-        retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
-    )
-    return Minio(
-        endpoint,
-        access_key=address.access_key,
-        secret_key=address.secret_key,
-        secure=secure,
-        region=address.region,
-        http_client=http,
-    )
