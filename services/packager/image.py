@@ -2,12 +2,12 @@
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from sqlalchemy.orm import Session
 
-from condarium.conda.pieces.codec import codec
+from condarium.conda.pieces.codec import Compression, codec
 from condarium.conda.pieces.layer import LAYER_FORMAT, layer_key, make_top_layer, top_layer_key
 from condarium.database import base_images, images
 from condarium.database import pieces as piece_rows
@@ -25,6 +25,8 @@ from condarium.domain.image import (
     render_image,
 )
 from condarium.domain.image.index import MEMBER_TYPES, OCI_INDEX, IndexMember, render_index
+from condarium.domain.image.options import ImageOptions
+from condarium.domain.image.order_table import TABLE_VERSION
 from condarium.domain.image.plan import PLAN_VERSION, plan_layers
 from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock
@@ -36,7 +38,9 @@ from services.packager.handlers import Made, Task, Work
 from services.packager.jobs import PieceJob
 
 #: goes up when anything changes that the other parts of a plan do not say
-IMAGE_FORMAT = 1
+IMAGE_FORMAT = 2
+#: link scripts of packages that an installer might have run, and nobody ran for this image
+NOT_RUN = "condarium.link-scripts.not-run"
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,19 @@ class _NotPossible(InputFault):
     """There is no image for one platform; others may have one."""
 
 
-def make_image(work: Work, children: Desk, task: Task, *, lost: Callable[[], bool]) -> Made:
+def make_image(
+    work: Work, children: Desk, task: Task, *, lost: Callable[[], bool], compression: Compression = "gzip"
+) -> Made:
     """The image of every platform that can have one; its digest is that of the OCI manifest, or of the OCI index.
 
     Raises InputFault where no platform can, and what `pieces.ensure` raises.
     """
+    options = ImageOptions.of(task.build.settings)
     rendered: dict[str, _Rendered] = {}
     left_out: dict[str, str] = {}
     for platform, lock in sorted(task.locks.items()):
         try:
-            rendered[platform] = _render(work, children, lock, lost)
+            rendered[platform] = _render(work, children, lock, options, compression, lost)
         except _NotPossible as error:
             left_out[platform] = str(error)
     if not rendered:
@@ -85,60 +92,93 @@ def make_image(work: Work, children: Desk, task: Task, *, lost: Callable[[], boo
     first = index or next(iter(rendered.values()))
     digest = first.made.digests[OCI_INDEX if index else OCI_MANIFEST]
     size = sum(one.made.size for one in rendered.values())
-    note = "; ".join(f"without {platform}: {why}" for platform, why in left_out.items()) or None
-    return Made(digest, size, note=note, record=record)
+    notes = [f"without {platform}: {why}" for platform, why in left_out.items()]
+    notes += [said for platform, one in rendered.items() if (said := _warning(platform, one.made))]
+    return Made(digest, size, note="; ".join(notes) or None, record=record)
 
 
-def _render(work: Work, children: Desk, lock: Lock, lost: Callable[[], bool]) -> _Rendered:
+def _render(
+    work: Work,
+    children: Desk,
+    lock: Lock,
+    options: ImageOptions,
+    compression: Compression,
+    lost: Callable[[], bool],
+) -> _Rendered:
     """Raises _NotPossible."""
-    try:
-        architecture(lock.platform)
-    except InputFault as error:
-        raise _NotPossible(str(error), reason=error.reason) from None
     with work.database.transaction() as session:
-        base = base_images.default(session, lock.platform)
-        if base is None:
-            raise _NotPossible(
-                f"no base image is stored for {lock.platform}; make one (python -m deploy.base_image DIRECTORY) and "
-                "start a packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
-                reason="no-base-image",
-            )
-        plan = _plan(work, base)
+        base = _base(session, lock.platform, options)
+        plan = _plan(work, base, options, compression)
         made = images.find(session, lock.hash, plan)
         if made is not None:
             return _Rendered(lock, plan, made)
         groups = plan_layers(lock, budget=work.settings.layer_budget, base_layers=len(base.layers))
-        keys = [layer_key(lock, members) for members in groups]
-        top_key = top_layer_key(lock)
+        keys = [layer_key(lock, members, compression=compression) for members in groups]
+        top_key = top_layer_key(lock, compression=compression)
         known = piece_rows.known(session, [*keys, top_key])
-    jobs = {key: PieceJob("layer", lock, list(members)) for key, members in zip(keys, groups, strict=True)}
+    jobs = {key: PieceJob("layer", lock, list(members), compression) for key, members in zip(keys, groups, strict=True)}
     found = pieces.ensure(work.database, children, jobs, known, lost=lost)
-    layers = [_layer(found[key], members) for key, members in zip(keys, groups, strict=True)]
-    top = known.get(top_key) or _make_top(work, lock, top_key)
-    layers.append(ImageLayer(top.digest, top.details["diff_id"], top.size, layer_note(["the environment"])))
-    image = render_image(lock, base, layers)
+    layers = [_layer(found[key], members, compression) for key, members in zip(keys, groups, strict=True)]
+    top = known.get(top_key) or _make_top(work, lock, top_key, compression)
+    note = layer_note(["the environment"])
+    layers.append(ImageLayer(top.digest, top.details["diff_id"], top.size, note, compression))
+    annotations = _annotations(found[key] for key in keys)
+    image = render_image(lock, base, layers, options=options, annotations=annotations)
     work.storage.put(blob_key(image.config_digest), image.config)
     made, new = _manifests(image, [*base.layers, *layers])
     return _Rendered(lock, plan, made, new, None if top_key in known else top)
 
 
-def _plan(work: Work, base: BaseImage) -> str:
+def _base(session: Session, platform: str, options: ImageOptions) -> BaseImage:
+    """What images of that platform stand on. Raises _NotPossible."""
+    try:
+        architecture(platform)
+    except InputFault as error:
+        raise _NotPossible(str(error), reason=error.reason) from None
+    if options.base:
+        base = base_images.named(session, platform, options.base)
+        said = f"no base image called {options.base!r} is stored for {platform}, which the setting image_base names"
+    else:
+        base = base_images.default(session, platform)
+        said = f"no base image is stored for {platform}"
+    if base is None:
+        raise _NotPossible(
+            f"{said}; an administrator can pull one (condarium base pull), import one (condarium base import), or make "
+            "one (python -m deploy.base_image DIRECTORY) and start a packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
+            reason="no-base-image",
+        )
+    return base
+
+
+def _plan(work: Work, base: BaseImage, options: ImageOptions, compression: Compression) -> str:
     """The hash of everything besides the lock that decides the bytes of an image."""
-    budget = work.settings.layer_budget
-    return canonical_hash(
-        ["image", IMAGE_FORMAT, LAYER_FORMAT, PLAN_VERSION, codec("gzip").key, PREFIX, budget, base.identity]
-    )
+    versions = [IMAGE_FORMAT, LAYER_FORMAT, PLAN_VERSION, TABLE_VERSION, codec(compression).key]
+    return canonical_hash(["image", *versions, PREFIX, work.settings.layer_budget, base.identity, options.identity])
 
 
-def _layer(piece: Known, members: Sequence[Member]) -> ImageLayer:
+def _layer(piece: Known, members: Sequence[Member], compression: Compression) -> ImageLayer:
     note = layer_note([f"{member.name} {member.version}" for member in members])
-    return ImageLayer(piece.digest, piece.details["diff_id"], piece.size, note)
+    return ImageLayer(piece.digest, piece.details["diff_id"], piece.size, note, compression)
 
 
-def _make_top(work: Work, lock: Lock, key: str) -> Known:
+def _annotations(found: Iterable[Known]) -> dict[str, str]:
+    """What an image says of itself besides its layers: a function of them."""
+    scripts = sorted({script for piece in found for script in piece.details.get("link_scripts") or ()})
+    return {NOT_RUN: ",".join(scripts)} if scripts else {}
+
+
+def _warning(platform: str, made: images.Made) -> str | None:
+    scripts = made.annotations.get(NOT_RUN, "").split(",")
+    if scripts == [""]:
+        return None
+    shown = ", ".join(scripts[:10]) + (f" and {len(scripts) - 10} more" if len(scripts) > 10 else "")
+    return f"warning: in {platform} the link scripts of packages were not run (setting link_scripts): {shown}"
+
+
+def _make_top(work: Work, lock: Lock, key: str, compression: Compression) -> Known:
     """A few kB: made here, quicker than asking a child."""
     sink = io.BytesIO()
-    made = make_top_layer(lock, sink=sink)
+    made = make_top_layer(lock, sink=sink, compression=compression)
     work.storage.put(blob_key(made.digest), sink.getvalue())
     details = asdict(made)
     return Known(key, details.pop("digest"), details.pop("size"), details)
@@ -155,8 +195,7 @@ def _manifests(image: Image, layers: Sequence[ImageLayer]) -> tuple[images.Made,
 
 
 def _made(new: Sequence[Rendering], size: int) -> images.Made:
-    digests = {one.media_type: one.digest for one in new}
-    return images.Made(digests, {one.media_type: len(one.manifest) for one in new}, size)
+    return images.made_of([(one.media_type, one.digest, one.manifest) for one in new], size)
 
 
 def _index(rendered: Mapping[str, _Rendered]) -> _Rendered:

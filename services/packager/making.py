@@ -74,8 +74,10 @@ class Making:
         match task.artifact:
             case ArtifactType.CONDA_PACK | ArtifactType.CONDA_PACK_ZST:
                 return make_tarball(work, children, task, lost=self._lost.is_set)
-            case ArtifactType.DOCKER_MANIFEST | ArtifactType.DOCKER_MANIFEST_ZSTD:
+            case ArtifactType.DOCKER_MANIFEST:
                 return make_image(work, children, task, lost=self._lost.is_set)
+            case ArtifactType.DOCKER_MANIFEST_ZSTD:
+                return make_image(work, children, task, lost=self._lost.is_set, compression="zstd")
             case _:
                 return make_text(work, children, task)
 

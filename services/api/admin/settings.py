@@ -28,6 +28,10 @@ _LISTS = frozenset(
         Kind.CHANNELS, Kind.PACKAGES, Kind.REQUIREMENTS, Kind.PLATFORMS, Kind.INDEXED_PLATFORMS, Kind.ARTIFACTS,
     }
 )  # fmt: skip
+_EXAMPLES = {
+    Kind.VIRTUAL_PACKAGES: '{"linux-64": ["__cuda=12.4"]}',
+    Kind.LABELS: '{"org.example.team": "blue"}',
+}
 
 
 def routes(gateway: Gateway) -> Iterable[Route]:
@@ -106,16 +110,16 @@ def _value(key: Key, form: Form) -> Any:
     if key.kind in _LISTS:
         return form.lines("value")
     text = form.line("value")
-    if key.kind in (Kind.TEXT, Kind.MODE, Kind.URL):
+    if key.kind in (Kind.TEXT, Kind.MODE, Kind.URL, Kind.NAME, Kind.USER, Kind.DIRECTORY):
         return text
     if not text:
         raise Unprocessable([{"loc": ["body", "value"], "msg": "type a value, or take the setting back"}])
     try:
         return json.loads(text, parse_constant=str)
     except (ValueError, RecursionError):
-        if key.kind == Kind.VIRTUAL_PACKAGES:
+        if key.kind in _EXAMPLES:
             raise Unprocessable(
-                [{"loc": ["body", "value"], "msg": 'this is no JSON such as {"linux-64": ["__cuda=12.4"]}'}]
+                [{"loc": ["body", "value"], "msg": f"this is no JSON such as {_EXAMPLES[key.kind]}"}]
             ) from None
         return text
 

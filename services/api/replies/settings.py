@@ -21,6 +21,10 @@ _SHAPES: dict[Kind, Any] = {
     Kind.PLATFORMS: list[str],
     Kind.INDEXED_PLATFORMS: list[str],
     Kind.ARTIFACTS: list[str],
+    Kind.NAME: str | None,
+    Kind.USER: str | None,
+    Kind.DIRECTORY: str | None,
+    Kind.LABELS: dict[str, str],
     Kind.VIRTUAL_PACKAGES: dict[str, list[str]],
 }
 _FIELDS: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """What images stand on: stored once per platform, changed only by an administrator."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from condarium.database.tables import BaseImage as BaseImageRow
 from condarium.domain.image import BaseImage, ImageLayer
+from condarium.errors import NotFound
 
 
 def default(session: Session, platform: str) -> BaseImage | None:
@@ -19,8 +21,45 @@ def default(session: Session, platform: str) -> BaseImage | None:
     return _from_row(row) if row else None
 
 
-def set_default(session: Session, base: BaseImage, *, platform: str, actor: str) -> None:
-    """Records a base image whose blobs are stored, and lets new images of that platform stand on it."""
+def named(session: Session, platform: str, name: str) -> BaseImage | None:
+    row = session.execute(
+        select(BaseImageRow).where(BaseImageRow.platform == platform, BaseImageRow.name == name)
+    ).scalar_one_or_none()
+    return _from_row(row) if row else None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A base image as it is listed; `name` is what the setting image_base calls it."""
+
+    id: int
+    image: BaseImage
+    platform: str
+    name: str | None
+    is_default: bool
+    created_by: str
+    created_on: datetime
+
+
+def every(session: Session) -> list[Stored]:
+    """All that are stored, by platform, the default ones first."""
+    rows = session.execute(
+        select(BaseImageRow).order_by(BaseImageRow.platform, BaseImageRow.is_default.desc(), BaseImageRow.id)
+    ).scalars()
+    return [_stored(row) for row in rows]
+
+
+def store(
+    session: Session,
+    base: BaseImage,
+    *,
+    platform: str,
+    actor: str,
+    name: str | None = None,
+    make_default: bool = False,
+) -> Stored:
+    """Records a base image whose blobs are stored. Whatever had the name before loses it; images that stand on it
+    stay as they are."""
     # Several packagers start at the same time.
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     session.execute(
@@ -35,9 +74,30 @@ def set_default(session: Session, base: BaseImage, *, platform: str, actor: str)
         .on_conflict_do_nothing(index_elements=["digest", "platform"])
     )
     of_platform = update(BaseImageRow).where(BaseImageRow.platform == platform)
-    others = of_platform.where(BaseImageRow.is_default, BaseImageRow.digest != base.identity)
-    session.execute(others.values(is_default=False))
-    session.execute(of_platform.where(BaseImageRow.digest == base.identity).values(is_default=True))
+    this, others = BaseImageRow.digest == base.identity, BaseImageRow.digest != base.identity
+    if name is not None:
+        session.execute(of_platform.where(BaseImageRow.name == name, others).values(name=None))
+        session.execute(of_platform.where(this).values(name=name))
+    if make_default:
+        session.execute(of_platform.where(BaseImageRow.is_default, others).values(is_default=False))
+        session.execute(of_platform.where(this).values(is_default=True))
+    row = session.execute(
+        select(BaseImageRow).where(BaseImageRow.platform == platform, this).execution_options(populate_existing=True)
+    ).scalar_one()
+    return _stored(row)
+
+
+def set_default(session: Session, base: BaseImage, *, platform: str, actor: str) -> None:
+    """Records a base image whose blobs are stored, and lets new images of that platform stand on it."""
+    store(session, base, platform=platform, actor=actor, make_default=True)
+
+
+def choose_default(session: Session, base_id: int) -> Stored:
+    """Lets new images of its platform stand on a stored base. Raises NotFound."""
+    row = session.get(BaseImageRow, base_id)
+    if row is None:
+        raise NotFound("base image does not exist")
+    return store(session, _from_row(row), platform=row.platform, actor=row.created_by, make_default=True)
 
 
 _LOCK = 0x62617365
@@ -49,6 +109,9 @@ def _config(base: BaseImage) -> dict[str, Any]:
         "env": dict(base.env),
         "entrypoint": list(base.entrypoint),
         "user": base.user,
+        "working_dir": base.working_dir,
+        "digest": base.digest,
+        "source": base.source,
     }
 
 
@@ -60,4 +123,12 @@ def _from_row(row: BaseImageRow) -> BaseImage:
         env=config["env"],
         entrypoint=tuple(config["entrypoint"]),
         user=config["user"],
+        working_dir=config.get("working_dir", ""),
+        digest=config.get("digest", ""),
+        source=config.get("source", ""),
     )
+
+
+def _stored(row: BaseImageRow) -> Stored:
+    image = _from_row(row)
+    return Stored(row.id, image, row.platform, row.name, row.is_default, row.created_by, row.created_on)

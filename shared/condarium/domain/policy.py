@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from condarium.domain.credentials import redact
+from condarium.domain.image import options as image_options
 from condarium.domain.lockfile import CONDA, PIP, LockedSpecification, Lockfile
 from condarium.domain.settings import Effective, channel_url
 from condarium.domain.settings.keys import DEFAULT_ALIAS
@@ -78,7 +79,7 @@ def options(specification: Specification | Lockfile, settings: Effective) -> Map
 def engine(settings: Effective) -> dict[str, Any]:
     """What is kept with the build for the builder and the packager; only what an administrator has set."""
     keys = ("conda_channel_alias", "conda_max_solve_time", "virtual_packages", "link_scripts", "build_artifacts")
-    return {key: value for key in keys if (value := settings.find(key)) is not None}
+    return {key: value for key in (*keys, *image_options.KEYS) if (value := settings.find(key)) is not None}
 
 
 def _with_channels(specification: Specification, settings: Effective) -> Specification:

@@ -64,11 +64,29 @@ class Piece(Table):
     size: Mapped[int]
     #: what the rendering needs to know besides: diff_id, raw size, prefix records, link scripts
     details: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    #: of a layer: a number of 8 bytes for each path in it (`LayerResult.paths`), so that clobbered ones are seen
+    paths: Mapped[bytes] = mapped_column(LargeBinary, server_default="")
     created_on: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
     #: when it was last found made, to the hour
     used_on: Mapped[datetime | None]
 
     __table_args__ = (Index("ix_pieces_digest", "digest"),)
+
+
+class Interpreter(Table):
+    """Whether a python package runs on the packagers' machines: .pyc files are made by the environment's own."""
+
+    __tablename__ = "interpreters"
+
+    #: of the package
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    #: of the packager's machine
+    platform: Mapped[str] = mapped_column(primary_key=True)
+    #: what is in the names of its .pyc files, as cpython-311; null where it does not run
+    tag: Mapped[str | None]
+    #: why it does not run
+    refusal: Mapped[str | None]
+    created_on: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class BaseImage(Created, Table):
@@ -82,13 +100,16 @@ class BaseImage(Created, Table):
     platform: Mapped[str]
     #: [{digest, diff_id, size, media_type}]
     layers: Mapped[list[Any]]
-    #: the parts of the OCI config that images take over: Env, User, WorkingDir
+    #: the parts of the OCI config that images take over: Env, User, WorkingDir; digest and source of its manifest
     config: Mapped[dict[str, Any]]
+    #: what the setting image_base calls it
+    name: Mapped[str | None]
     is_default: Mapped[bool] = mapped_column(server_default="false")
 
     __table_args__ = (
         UniqueConstraint("digest", "platform"),
         Index("uq_base_images_default", "platform", unique=True, postgresql_where=text("is_default")),
+        Index("uq_base_images_name", "platform", "name", unique=True, postgresql_where=text("name is not null")),
     )
 
 

@@ -7,9 +7,11 @@ The same config serves the OCI and the Docker schema 2 manifest; a client gets t
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal
 
 from condarium.domain.canonical import canonical_json
+from condarium.domain.image.options import ImageOptions
 from condarium.domain.lock import Lock
 from condarium.errors import ConfigError, InputFault
 
@@ -29,6 +31,9 @@ _LAYER_TYPES = {
 }
 _ARCHITECTURES = {"linux-64": "amd64", "linux-aarch64": "arm64", "linux-ppc64le": "ppc64le", "linux-s390x": "s390x"}
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+_NO_OPTIONS = ImageOptions()
+_NO_ANNOTATIONS: Mapping[str, str] = MappingProxyType({})
 _OURS = ("PATH", "CONDA_PREFIX", "CONDA_DEFAULT_ENV")  # a lock's variables do not replace these
 
 
@@ -47,13 +52,19 @@ class ImageLayer:
 
 @dataclass(frozen=True)
 class BaseImage:
-    """What lies below the environment. Empty `layers` is an image from scratch, which has no shell and no C library."""
+    """What lies below the environment. Empty `layers` is an image from scratch, which has no shell and no C library.
+
+    `digest` (`sha256:<hex>`) is of the base's own manifest, `source` where that was pulled from; empty: not known.
+    """
 
     architecture: str
     layers: tuple[ImageLayer, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     user: str = ""
+    working_dir: str = ""
+    digest: str = ""
+    source: str = ""
 
     @property
     def identity(self) -> str:
@@ -66,9 +77,17 @@ class BaseImage:
                     "env": dict(self.env),
                     "entrypoint": list(self.entrypoint),
                     "user": self.user,
+                    "working_dir": self.working_dir,
+                    "annotations": self.annotations,
                 }
             )
         ).hexdigest()
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """What a manifest says about its base."""
+        said = {"org.opencontainers.image.base.digest": self.digest, "org.opencontainers.image.base.name": self.source}
+        return {key: value for key, value in said.items() if value}
 
 
 @dataclass(frozen=True)
@@ -103,18 +122,36 @@ def platform_of(architecture: str) -> str:
     raise ConfigError(f"there is no conda platform for the architecture {architecture}; possible are {known}")
 
 
-def render_image(lock: Lock, base: BaseImage, layers: Sequence[ImageLayer], prefix: str = PREFIX) -> Image:
-    """The image of `lock`: the base's layers, then `layers`, bottom first."""
-    config = image_config(lock, base, layers, prefix)
+def render_image(
+    lock: Lock,
+    base: BaseImage,
+    layers: Sequence[ImageLayer],
+    prefix: str = PREFIX,
+    *,
+    options: ImageOptions = _NO_OPTIONS,
+    annotations: Mapping[str, str] = _NO_ANNOTATIONS,
+) -> Image:
+    """The image of `lock`: the base's layers, then `layers`, bottom first.
+
+    `annotations` are for the OCI manifest and must follow from what decides the layers.
+    """
+    config = image_config(lock, base, layers, prefix, options)
     every = [*base.layers, *layers]
     types = [OCI_MANIFEST]
     if all(layer.compression == "gzip" for layer in every):
         types.append(DOCKER_MANIFEST)
-    manifests = {media_type: image_manifest(config, every, media_type) for media_type in types}
+    notes = {**base.annotations, **annotations}
+    manifests = {media_type: image_manifest(config, every, media_type, notes) for media_type in types}
     return Image(config, hashlib.sha256(config).hexdigest(), manifests)
 
 
-def image_config(lock: Lock, base: BaseImage, layers: Sequence[ImageLayer], prefix: str = PREFIX) -> bytes:
+def image_config(
+    lock: Lock,
+    base: BaseImage,
+    layers: Sequence[ImageLayer],
+    prefix: str = PREFIX,
+    options: ImageOptions = _NO_OPTIONS,
+) -> bytes:
     """The config blob. Raises ConfigError where the base is for another architecture than the lock."""
     wanted = architecture(lock.platform)
     if base.architecture != wanted:
@@ -125,13 +162,13 @@ def image_config(lock: Lock, base: BaseImage, layers: Sequence[ImageLayer], pref
     config: dict[str, object] = {
         "Env": [f"{name}={value}" for name, value in image_env(lock, base, prefix).items()],
         "Cmd": ["/bin/sh"],
-        "WorkingDir": "/",
-        "Labels": {"condarium.lock": f"sha256:{lock.hash}", "condarium.platform": lock.platform},
+        "WorkingDir": options.workdir or base.working_dir or "/",
+        "Labels": {**options.labels, "condarium.lock": f"sha256:{lock.hash}", "condarium.platform": lock.platform},
     }
     if base.entrypoint:
         config["Entrypoint"] = list(base.entrypoint)
-    if base.user:
-        config["User"] = base.user
+    if options.user or base.user:
+        config["User"] = options.user or base.user
     return canonical_json(
         {
             "architecture": wanted,
@@ -157,11 +194,22 @@ def image_env(lock: Lock, base: BaseImage, prefix: str = PREFIX) -> dict[str, st
     env |= {name: value for name, value in sorted(base.env.items()) if name not in _OURS}
     if any(record.name == "ca-certificates" for record in lock.conda):
         env["SSL_CERT_FILE"] = f"{prefix}/ssl/cacert.pem"
+    if any(text.startswith("__cuda=") or text == "__cuda" for text in lock.virtual_packages):
+        # what NVIDIA's container runtime looks for; without it a container has no GPU
+        env = _NVIDIA | env
     return env | {name: value for name, value in sorted(lock.variables.items()) if name not in _OURS}
 
 
-def image_manifest(config: bytes, layers: Sequence[ImageLayer], media_type: str) -> bytes:
-    """A manifest of all `layers`, the base's included. Raises ValueError for zstd layers in a Docker manifest."""
+def image_manifest(
+    config: bytes,
+    layers: Sequence[ImageLayer],
+    media_type: str,
+    annotations: Mapping[str, str] = _NO_ANNOTATIONS,
+) -> bytes:
+    """A manifest of all `layers`, the base's included; Docker's has no place for annotations.
+
+    Raises ValueError for zstd layers in a Docker manifest.
+    """
     descriptors = []
     for layer in layers:
         layer_type = _LAYER_TYPES.get((media_type, layer.compression))
@@ -169,14 +217,15 @@ def image_manifest(config: bytes, layers: Sequence[ImageLayer], media_type: str)
             raise ValueError(f"{media_type} cannot name a layer compressed by {layer.compression}")
         descriptors.append({"mediaType": layer_type, "digest": f"sha256:{layer.digest}", "size": layer.size})
     digest = hashlib.sha256(config).hexdigest()
-    return canonical_json(
-        {
-            "schemaVersion": 2,
-            "mediaType": media_type,
-            "config": {"mediaType": _CONFIG_TYPES[media_type], "digest": f"sha256:{digest}", "size": len(config)},
-            "layers": descriptors,
-        }
-    )
+    manifest: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": media_type,
+        "config": {"mediaType": _CONFIG_TYPES[media_type], "digest": f"sha256:{digest}", "size": len(config)},
+        "layers": descriptors,
+    }
+    if annotations and media_type == OCI_MANIFEST:
+        manifest["annotations"] = dict(annotations)
+    return canonical_json(manifest)
 
 
 def layer_note(names: Sequence[str]) -> str:

@@ -34,6 +34,10 @@ class Kind(StrEnum):
     PLATFORMS = "a list of platforms"
     INDEXED_PLATFORMS = "a list of platforms, noarch among them"
     ARTIFACTS = "a list of artifact types"
+    NAME = "a name"
+    USER = "a user of a container"
+    DIRECTORY = "a directory of a container"
+    LABELS = "an object of labels of images"
     VIRTUAL_PACKAGES = "an object of lists of virtual packages by platform"
 
 
@@ -151,6 +155,22 @@ KEYS: Mapping[str, Key] = {
         "whether the link scripts of packages (code of strangers) are run, in a prefix linked by copy",
         guarded=True,
     ),
+    "image_base": Key(
+        Kind.NAME,
+        Scope.ANY,
+        None,
+        "the name of the stored base image that images stand on; null: the default one of each platform",
+    ),
+    "image_user": Key(
+        Kind.USER,
+        Scope.ANY,
+        None,
+        "the user, and perhaps group, that a container runs as, best as numbers: 1000:1000; null: the base image's",
+    ),
+    "image_workdir": Key(
+        Kind.DIRECTORY, Scope.ANY, None, "the directory that a container starts in; null: the base image's, or /"
+    ),
+    "image_labels": Key(Kind.LABELS, Scope.ANY, {}, "labels of the images"),
     "quota_builds": Key(Kind.LIMIT, Scope.NAMESPACE, None, "the most builds of a namespace; null: any", guarded=True),
     "quota_bytes": Key(
         Kind.LIMIT,
@@ -195,4 +215,36 @@ KEYS: Mapping[str, Key] = {
         Kind.COUNT, Scope.GLOBAL, 90, "how long the logs of builds stay that are not kept themselves"
     ),
     "keep_events_days": Key(Kind.COUNT, Scope.GLOBAL, 7, "how far back events can be read again"),
+    "on_demand_channels": Key(
+        Kind.CHANNELS,
+        Scope.NAMESPACE,
+        [],
+        "the channels of images that are asked for by their packages; empty: conda_default_channels",
+    ),
+    "on_demand_shell_packages": Key(
+        Kind.PACKAGES,
+        Scope.NAMESPACE,
+        ["bash", "coreutils"],
+        "what `shell` in an image's name adds, as far as the channels have it",
+    ),
+    "on_demand_fresh_seconds": Key(
+        Kind.COUNT,
+        Scope.NAMESPACE,
+        24 * 3600,
+        "how long the latest image of packages is served before it is solved again",
+    ),
+    "on_demand_builds_per_hour": Key(
+        Kind.LIMIT,
+        Scope.NAMESPACE,
+        60,
+        "the most builds in an hour that pulls by packages of one user or address start; null: any",
+        guarded=True,
+    ),
+    "on_demand_anonymous": Key(
+        Kind.BOOLEAN,
+        Scope.NAMESPACE,
+        False,
+        "whether a pull by packages without login starts a build, where it may pull",
+        guarded=True,
+    ),
 }

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.credentials import has_credential, redact
+from condarium.domain.image.options import OUR_LABELS
 from condarium.domain.settings.keys import Key, Kind
 from condarium.domain.specification.channels import PLATFORMS, check_channel
 from condarium.domain.specification.pip import parse_requirement
@@ -23,6 +24,11 @@ MAX_SECONDS = 3600
 _VIRTUAL = re.compile(
     r"(__[a-z0-9_][a-z0-9_.-]{0,63})(?:=((?:[0-9A-Za-z]+(?:[._][0-9A-Za-z]+){0,10})?)(?:=([A-Za-z0-9_.+-]{0,64}))?)?\Z"
 )
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_ONE_USER = r"(?:[a-z_][a-z0-9_-]{0,31}|[0-9]{1,10})"
+_USER = re.compile(rf"{_ONE_USER}(?::{_ONE_USER})?\Z")
+_DIRECTORY = re.compile(r"(?:/[A-Za-z0-9_@+.~-]+)+\Z|/\Z")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?\Z")
 _MODE = re.compile(r"[0-7]{3,4}\Z")
 
 
@@ -150,6 +156,39 @@ def _known(value: Any, known: Iterable[str], what: str) -> list[str]:
     return items
 
 
+def _name(value: Any, _: CheckMatchSpec) -> str:
+    if not isinstance(value, str) or not _NAME.match(value):
+        raise _Wrong("a name of at most 64 letters, digits, dots, dashes and underscores")
+    return value
+
+
+def _user(value: Any, _: CheckMatchSpec) -> str:
+    if not isinstance(value, str) or not _USER.match(value):
+        raise _Wrong("a user, or a user and a group, as names or numbers, such as '1000:1000'")
+    return value
+
+
+def _directory(value: Any, _: CheckMatchSpec) -> str:
+    is_path = isinstance(value, str) and len(value) <= MAX_TEXT and _DIRECTORY.match(value)
+    if not is_path or not {".", ".."}.isdisjoint(value.split("/")):
+        raise _Wrong("an absolute path such as '/srv/app', of letters, digits and any of _ @ + . ~ -, without . and ..")
+    return str(value)
+
+
+def _labels(value: Any, _: CheckMatchSpec) -> dict[str, str]:
+    form = "an object of texts such as {'org.example.team': 'blue'}"
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise _Wrong(form)
+    if len(value) > MAX_ITEMS or any(len(text) > MAX_TEXT or "\0" in text for text in value.values()):
+        raise _Wrong(f"{form}; at most {MAX_ITEMS} labels of at most {MAX_TEXT} characters")
+    for key in value:
+        if not _LABEL.match(key):
+            raise _Wrong(f"{form}; {key[:80]!r} is no name of a label: letters, digits, and . _ / - between them")
+        if key.startswith(OUR_LABELS):
+            raise _Wrong(f"{form}; names that begin with {OUR_LABELS!r} are Condarium's own")
+    return dict(sorted(value.items()))
+
+
 def _virtual_packages(value: Any, _: CheckMatchSpec) -> dict[str, list[str]]:
     form = "an object of lists by platform, such as {'linux-64': ['__cuda=12.4', '__glibc=2.28']}"
     if not isinstance(value, Mapping) or any(platform not in PLATFORMS for platform in value):
@@ -184,5 +223,9 @@ _CHECKS: Mapping[Kind, Callable[[Any, CheckMatchSpec], Any]] = {
     Kind.PLATFORMS: _platforms,
     Kind.INDEXED_PLATFORMS: _indexed_platforms,
     Kind.ARTIFACTS: _artifacts,
+    Kind.NAME: _name,
+    Kind.USER: _user,
+    Kind.DIRECTORY: _directory,
+    Kind.LABELS: _labels,
     Kind.VIRTUAL_PACKAGES: _virtual_packages,
 }

@@ -1,12 +1,23 @@
 """images"""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "20261123_0012"
 down_revision = "20261123_0011"
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("base_images", sa.Column("name", sa.Text(), nullable=True))
+    op.create_index(
+        "uq_base_images_name",
+        "base_images",
+        ["platform", "name"],
+        unique=True,
+        postgresql_where=sa.text("name is not null"),
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_index("uq_base_images_name", "base_images")
+    op.drop_column("base_images", "name")
