@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from condarium.domain.specification import parse
-from condarium.work.child import Child
+from condarium.work.child import spawned
 from services.builder.job import Job, host_platform
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +35,7 @@ def seconds(asked: Job) -> float:
     """From the start of the process to its last word. Raises RuntimeError when it could not link."""
     started = time.perf_counter()
     environ = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
-    with Child([sys.executable, "-m", "services.builder.engine"], environ=environ) as child:
+    with spawned([sys.executable, "-m", "services.builder.engine"], environ=environ) as child:
         child.wait_ready()
         child.send(asked.to_json())
         while (message := child.receive(300)) is not None:

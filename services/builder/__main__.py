@@ -17,6 +17,7 @@ from condarium.messaging.health import Health
 from condarium.messaging.relay import Relay
 from condarium.messaging.service import run_service
 from condarium.work.child import Child, environment
+from condarium.work.nursery import Nursery
 from services.builder.config import Settings
 from services.builder.handlers import Work
 from services.builder.housekeeping import Housekeeping
@@ -26,8 +27,8 @@ from services.builder.solving import SolveSlots
 from services.builder.store import Store, open_store
 
 
-def start_child(settings: Settings) -> Child:
-    """A warm child; it gets no setting of Condarium but what its job says."""
+def make_nursery(settings: Settings) -> Nursery:
+    """What the children are forked from; they get no setting of Condarium but what their job says."""
     more = {
         name: str(value)
         for name, value in (
@@ -42,8 +43,8 @@ def start_child(settings: Settings) -> Child:
     names = ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"]
     # uv's own variables are how an index is chosen that CONDARIUM_PIP_INDEX_URL does not name.
     names += [name for name in os.environ if name.startswith("UV_")]
-    argv = [sys.executable, "-m", "services.builder.engine"]
-    return Child(argv, environ=environment(os.environ, names=names, **more))
+    argv = [sys.executable, "-m", "services.builder.engine", "--nursery"]
+    return Nursery(argv, environ=environment(os.environ, names=names, **more))
 
 
 def main() -> int:
@@ -63,8 +64,9 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     work = Work(database, settings, store, owner=f"{socket.gethostname()}:{os.getpid()}", deployment=deployment)
-    slots = Slots(work, lambda: start_child(settings))
-    solve_slots = SolveSlots(work, lambda: start_child(settings))
+    nursery = make_nursery(settings)
+    slots = Slots(work, lambda: Child(nursery.fork))
+    solve_slots = SolveSlots(work, lambda: Child(nursery.fork))
     relay, housekeeping = Relay(database, settings.amqp_url), Housekeeping(work, environment(os.environ))
 
     def start() -> None:
@@ -76,6 +78,7 @@ def main() -> int:
     def stop() -> None:
         solve_slots.stop()
         slots.stop()
+        nursery.close()
         housekeeping.stop()
         relay.stop()
         database.close()

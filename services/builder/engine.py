@@ -1,5 +1,6 @@
 """The child process of a build: solves, fetches, links. `python -m services.builder.engine`
 
+With `--nursery` it is the process that such children are forked from (`condarium.work.nursery`).
 Started ahead of work with everything imported; says `ready`, takes one job (`job.py`) on stdin, and ends with it.
 Speaks JSON lines on stdout:
 
@@ -13,16 +14,18 @@ Speaks JSON lines on stdout:
     {"event": "failed", "kind": "input" | "world" | "internal", "reason", "message", "retry_after"}   the end
 """
 
+import sys
+
 from condarium.work.parent import Parent, attach
 
+NURSERY = "--nursery"
 # First of all: what a library prints while it is imported must not reach the protocol.
-PARENT = attach() if __name__ == "__main__" else None
+PARENT = attach() if __name__ == "__main__" and NURSERY not in sys.argv else None
 
 import asyncio  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import shutil  # noqa: E402
-import sys  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 
@@ -30,6 +33,7 @@ from condarium.conda.channels import ChannelSettings  # noqa: E402
 from condarium.conda.disk import exclusive  # noqa: E402
 from condarium.domain.redaction import redact  # noqa: E402
 from condarium.errors import CondariumError, InputFault, WorldFault  # noqa: E402
+from condarium.work import nursery  # noqa: E402
 from services.builder.engine_phases import Engine  # noqa: E402
 from services.builder.engine_report import Report  # noqa: E402
 from services.builder.job import STAGING_LOCK, Job  # noqa: E402
@@ -90,8 +94,10 @@ def _judge(error: Exception, secrets: tuple[str, ...]) -> tuple[str, str, str, f
 
 
 if __name__ == "__main__":
-    assert PARENT is not None
-    main(PARENT)
+    if PARENT is None:
+        nursery.serve(main)
+    else:
+        main(PARENT)
     sys.stderr.flush()
     # Threads of py-rattler may still run; an orderly interpreter end would wait for them, or crash.
     os._exit(0)

@@ -7,17 +7,21 @@ bootstrap.patch()
 import os
 import socket
 import sys
+from functools import partial
 
 from condarium import config, log, metrics
 from condarium.conda.channels import ChannelSettings
 from condarium.database import Database, artifacts, check_schema
+from condarium.database.garbage import sweeps
+from condarium.domain.deployment import Deployment
 from condarium.errors import CondariumError
 from condarium.messaging import broker
 from condarium.messaging.health import Health
 from condarium.messaging.relay import Relay
 from condarium.messaging.service import run_service
 from condarium.storage import open_storage
-from condarium.work.child import Child, environment
+from condarium.work.child import Child, environment, spawned
+from condarium.work.sweeper import Sweeper
 from services.packager.base_image import store_base
 from services.packager.children import Children
 from services.packager.config import Settings
@@ -26,6 +30,7 @@ from services.packager.jobs import Setup
 from services.packager.pieces import forget_leftovers
 from services.packager.service import make_service
 from services.packager.slots import Slots
+from services.packager.sweeping import run as run_sweep
 
 #: where the renderers write what is not stored yet
 SPOOL = ".spool"
@@ -55,7 +60,7 @@ def start_child(settings: Settings) -> Child:
     # Proxies of the service's own environment hold for what has no setting of its own.
     names = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
     argv = [sys.executable, "-m", "services.packager.renderer"]
-    return Child(argv, environ=environment(os.environ, names=names, **more))
+    return spawned(argv, environ=environment(os.environ, names=names, **more))
 
 
 def setup_of(settings: Settings) -> Setup:
@@ -69,7 +74,7 @@ def setup_of(settings: Settings) -> Setup:
 
 def main() -> int:
     try:
-        settings = config.load(Settings, os.environ)
+        settings, deployment = config.load(Settings, os.environ), config.load(Deployment, os.environ).values
         log.configure("packager", settings.log_level)
         database = Database(
             settings.database_url, pool_size=settings.database_pool_size, application="condarium-packager"
@@ -88,12 +93,22 @@ def main() -> int:
     work = Work(database, storage, settings, channels, owner=f"{socket.gethostname()}:{os.getpid()}")
     children = Children(lambda: start_child(settings), setup_of(settings), count=settings.packager_slots)
     slots, relay = Slots(work, children), Relay(database, settings.amqp_url)
+    sweeper = Sweeper(
+        database,
+        sweeps.STORAGE,
+        partial(run_sweep, work, deployment),
+        owner=work.owner,
+        deployment=deployment,
+        poll_seconds=settings.poll_seconds,
+    )
 
     def start() -> None:
         relay.start()
         slots.start()
+        sweeper.start()
 
     def stop() -> None:
+        sweeper.stop()
         slots.stop()
         relay.stop()
         database.close()

@@ -17,7 +17,7 @@ from condarium.messaging import broker
 from condarium.messaging.health import Health
 from condarium.messaging.relay import Relay
 from condarium.messaging.service import run_service
-from condarium.work.child import Child, environment
+from condarium.work.child import Child, environment, spawned
 from services.watcher import handlers
 from services.watcher.config import Settings
 from services.watcher.indexing import Indexing
@@ -43,7 +43,7 @@ def start_child(settings: Settings) -> Child:
     # Proxies of the service's own environment hold for what has no setting of its own.
     names = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
     argv = [sys.executable, "-m", "services.watcher.indexer"]
-    return Child(argv, environ=environment(os.environ, names=names, **more))
+    return spawned(argv, environ=environment(os.environ, names=names, **more))
 
 
 def main() -> int:

@@ -51,7 +51,7 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_nobody_but_the_entry_reads_the_environment() -> None:
     allowed = re.compile(
-        r"/__main__\.py$|^deploy/|/messaging/bootstrap\.py$|/cli/|condarium/work/(child|parent)\.py$|/builder/engine\.py$|/conda/uv\.py$"
+        r"/__main__\.py$|^deploy/|/messaging/bootstrap\.py$|/cli/|condarium/work/(child|parent|nursery)\.py$|/builder/engine\.py$|/conda/uv\.py$"
     )
     readers = [
         str(path.relative_to(ROOT))

@@ -59,12 +59,13 @@ def wait_state(database: Database, build_id: int, status: str, seconds: float = 
 
 
 def engines(system: System) -> list[psutil.Process]:
-    """Children that work on a build of this system: they have its store open as staging."""
+    """Children of this system's builder, that work or wait for work: what its nursery has forked."""
     mine = {service.process.pid for service in system.services if service.name == "builder"}
     found = []
     for pid in mine:
         if psutil.pid_exists(pid):
-            found += [p for p in psutil.Process(pid).children() if "services.builder.engine" in " ".join(p.cmdline())]
+            nurseries = [p for p in psutil.Process(pid).children() if "services.builder.engine" in " ".join(p.cmdline())]
+            found += [child for nursery in nurseries for child in nursery.children()]
     return found
 
 

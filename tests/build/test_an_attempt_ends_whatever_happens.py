@@ -19,7 +19,7 @@ from condarium.database import Database, artifacts, builds, environments, logs, 
 from condarium.database.tables import BuildArtifact, Outbox
 from condarium.domain.specification import parse
 from condarium.errors import ConfigError, Unavailable
-from condarium.work.child import Child, environment
+from condarium.work.child import Child, environment, spawned
 from condarium.work.submission import submit
 from services.builder import handlers
 from services.builder.attempt import Attempt
@@ -71,7 +71,7 @@ for line in {lines!r}:
     print(line, flush=True)
 {then}
 """
-    return Child([sys.executable, "-S", "-c", code], environ={"PYTHONIOENCODING": "utf-8"})
+    return spawned([sys.executable, "-S", "-c", code], environ={"PYTHONIOENCODING": "utf-8"})
 
 
 def ready(started: Child) -> Callable[[], Child]:
@@ -137,7 +137,7 @@ def test_a_cancel_that_was_answered_wins_over_a_completion(database: Database, m
 
 def test_a_builder_whose_children_do_not_start_claims_nothing(database: Database, make_work: MakeWork) -> None:
     build_id = queue(database)
-    slots = Slots(make_work(), lambda: Child(["/bin/false"], environ={}))
+    slots = Slots(make_work(), lambda: spawned(["/bin/false"], environ={}))
     slots.start()
     time.sleep(0.5)
     slots.stop()

@@ -135,8 +135,8 @@ def test_uv_dies_with_it(builder: Builder, tmp_path: Path) -> None:
 def _kill_the_parent_of(job: Job, served: Served, *, processes: int) -> None:
     code = (
         "import json,os,sys,time\n"
-        "from condarium.work.child import Child\n"
-        f"child = Child({COMMAND!r}, environ=dict(os.environ))\n"
+        "from condarium.work.child import spawned\n"
+        f"child = spawned({COMMAND!r}, environ=dict(os.environ))\n"
         "child.wait_ready(90); child.send(json.loads(sys.stdin.readline()))\n"
         "print(child.pid, flush=True); time.sleep(60)\n"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from condarium.work.child import Child, ChildFault, Warm, environment
+from condarium.work.child import Child, ChildFault, Warm, environment, spawned
 
 ECHO = """
 from condarium.work import parent
@@ -34,7 +34,7 @@ time.sleep(1000)
 
 def start(code: str, **options: int) -> Child:
     names = environment(os.environ, PYTHONPATH="shared")
-    return Child([sys.executable, "-c", code], environ=names, **options)
+    return spawned([sys.executable, "-c", code], environ=names, **options)
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
@@ -123,7 +123,7 @@ def test_a_child_that_breaks_the_protocol_is_killed_with_a_sentence(code: str, s
 
 def test_a_program_that_does_not_exist_is_a_sentence() -> None:
     with pytest.raises(ChildFault, match="could not be started"):
-        Child(["/nonexistent/program"], environ={})
+        spawned(["/nonexistent/program"], environ={})
 
 
 def test_the_environment_holds_no_setting() -> None:
@@ -154,8 +154,8 @@ import sys
 if {patched}:
     import eventlet; eventlet.monkey_patch()
 import os, time
-from condarium.work.child import Child, environment
-child = Child([sys.executable, "-c", {GRANDCHILD!r}], environ=environment(os.environ))
+from condarium.work.child import Child, environment, spawned
+child = spawned([sys.executable, "-c", {GRANDCHILD!r}], environ=environment(os.environ))
 child.wait_ready()
 print(child.pid, child.receive(10)["pid"], flush=True)
 time.sleep(1000)
@@ -175,7 +175,7 @@ def test_under_eventlet_waiting_for_a_child_stops_nobody_else() -> None:
     program = """
 import eventlet; eventlet.monkey_patch()
 import os, sys, time
-from condarium.work.child import Child, environment
+from condarium.work.child import Child, environment, spawned
 ticks = []
 def tick():
     while True:
@@ -186,7 +186,7 @@ from condarium.work import parent; import time
 up = parent.attach(); up.send("ready"); time.sleep(0.7); up.send("done"); time.sleep(100)
 '''
 def run():
-    child = Child([sys.executable, "-c", slow], environ=environment(os.environ))
+    child = spawned([sys.executable, "-c", slow], environ=environment(os.environ))
     child.wait_ready()
     message = child.receive(10)
     child.kill()

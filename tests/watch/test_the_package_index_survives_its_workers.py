@@ -15,7 +15,7 @@ from sqlalchemy import text
 from condarium.database import Database, channels, credentials, settings
 from condarium.domain.credential import Kind
 from condarium.domain.sealing import Vault
-from condarium.work.child import Child, environment
+from condarium.work.child import Child, environment, spawned
 from services.watcher.indexing import Indexing
 from tests.fixtures.http_directory import Served, serve_directory
 from tests.fixtures.messaging import Process, eventually
@@ -47,7 +47,7 @@ def watcher(directory: Path, database: Database, amqp_url: str, served: Served, 
 
 
 def indexer() -> Child:
-    return Child([sys.executable, "-m", "services.watcher.indexer"], environ=environment(os.environ))
+    return spawned([sys.executable, "-m", "services.watcher.indexer"], environ=environment(os.environ))
 
 
 def parts(database: Database) -> dict[str, channels.Part]:

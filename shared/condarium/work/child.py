@@ -2,8 +2,8 @@
 
 CPU and memory of strangers' packages belong into a process of their own, because a nameko parent must keep its hub
 running and because only a process can be stopped for sure. The child is a program (`python -m ...`), started by
-`subprocess` and never by fork; it leads its own process group, dies with its parent, and gets an environment of
-allow-listed names. `parent.py` is the other side.
+`subprocess`, or forked by a `nursery` that was, never by a fork of the parent; it leads its own process group, dies
+with its parent, and gets an environment of allow-listed names. `parent.py` is the other side.
 
 Works alike in plain threads and under eventlet's monkey-patching: both pipes are one socket pair, and sockets are
 what eventlet makes green. With plain threads, start a child in a thread that outlives it: the kernel's
@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from condarium.errors import WorldFault
 
@@ -45,20 +45,58 @@ def environment(environ: Mapping[str, str], *, names: Iterable[str] = (), **more
     return {name: value for name, value in environ.items() if name in kept} | {"PYTHONUNBUFFERED": "1"} | more
 
 
+class Process(Protocol):
+    """The leader of a process group, started with one descriptor as its stdin and stdout."""
+
+    pid: int
+
+    def runs(self) -> bool:
+        """Whether it has not ended yet. Does not reap. Raises ChildProcessError when it is reaped already."""
+
+    def kill_group(self) -> None:
+        """SIGKILL, also when the leader has ended by itself; only before `reap`."""
+
+    def reap(self) -> int:
+        """Its exit status once it has ended, as `subprocess` counts; from then on its id is free."""
+
+
+class Spawned:
+    """A program of its own."""
+
+    def __init__(
+        self, argv: Sequence[str], descriptor: int, *, environ: Mapping[str, str], directory: str | None = None
+    ) -> None:
+        try:
+            self._process = subprocess.Popen(
+                list(argv),
+                stdin=descriptor,
+                stdout=descriptor,
+                env=dict(environ),
+                cwd=directory,
+                umask=0o022,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ChildFault(f"{argv[0]} could not be started: {error.strerror}") from error
+        self.pid = self._process.pid
+
+    def runs(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+    def kill_group(self) -> None:
+        # until it is reaped even a dead leader holds its id, so this cannot hit another group
+        os.killpg(self.pid, signal.SIGKILL)
+
+    def reap(self) -> int:
+        return self._process.wait()
+
+
 class Child:
     """One child process. One thread receives, any thread may send or kill."""
 
-    def __init__(
-        self,
-        argv: Sequence[str],
-        *,
-        environ: Mapping[str, str],
-        directory: str | None = None,
-        line_limit: int = 64 << 20,
-    ) -> None:
-        """Starts `argv`; returns at once, the child says `{"event": "ready"}` when it is. `line_limit` in bytes.
-
-        Raises ChildFault when the program cannot be started.
+    def __init__(self, start: Callable[[int], Process], *, line_limit: int = 64 << 20) -> None:
+        """`start` makes the process with the descriptor it is given as stdin and stdout (`Nursery.fork`, or see
+        `spawned`); it says `{"event": "ready"}` when it is. `line_limit` in bytes. Raises ChildFault.
         """
         self._line_limit = line_limit
         self._buffer = bytearray()
@@ -69,18 +107,10 @@ class Child:
         # a green socket pair is non-blocking at both ends, and a child expects ordinary pipes
         os.set_blocking(theirs.fileno(), True)
         try:
-            self._process = subprocess.Popen(
-                list(argv),
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                env=dict(environ),
-                cwd=directory,
-                umask=0o022,
-                start_new_session=True,
-            )
-        except OSError as error:
+            self._process = start(theirs.fileno())
+        except ChildFault:
             ours.close()
-            raise ChildFault(f"{argv[0]} could not be started: {error.strerror}") from error
+            raise
         finally:
             theirs.close()
         self._reader = ours
@@ -99,12 +129,9 @@ class Child:
         if self.returncode is not None:
             return False
         try:
-            return self._runs()
+            return self._process.runs()
         except ChildProcessError:
             return False  # another thread has just reaped it
-
-    def _runs(self) -> bool:
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Raises ChildFault when the child is gone or does not read for a minute."""
@@ -160,13 +187,12 @@ class Child:
         with self._reaping:
             if self.returncode is not None:
                 return self.returncode
-            # until it is reaped even a dead leader holds its id, so this cannot hit another group
-            os.killpg(self.pid, signal.SIGKILL)
+            self._process.kill_group()
             pause = 0.001
-            while self._runs():
+            while self._process.runs():
                 time.sleep(pause)
                 pause = min(0.05, pause * 2)
-            self.returncode = self._process.wait()
+            self.returncode = self._process.reap()
             for end in (self._reader, self._writer):
                 end.close()
             return self.returncode
@@ -201,6 +227,17 @@ class Child:
         status = self.kill()
         ended = f" (exit status {status})" if status != -signal.SIGKILL else ""
         return ChildFault(f"the child process {pid} {what}{ended}")
+
+
+def spawned(
+    argv: Sequence[str], *, environ: Mapping[str, str], directory: str | None = None, line_limit: int = 64 << 20
+) -> Child:
+    """A child that is the program `argv`; returns at once. Raises ChildFault when it cannot be started."""
+
+    def start(descriptor: int) -> Process:
+        return Spawned(argv, descriptor, environ=environ, directory=directory)
+
+    return Child(start, line_limit=line_limit)
 
 
 class Warm:

@@ -47,7 +47,7 @@ def attach(*, nice: int = 0) -> Parent:
 
     What the program or a library prints from now on goes to stderr, so that it cannot break the protocol.
     """
-    _die_with_parent()
+    die_with_parent()
     if nice:
         os.nice(nice)
     source, target = os.dup(0), os.dup(1)
@@ -70,7 +70,8 @@ def tied(argv: list[str]) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code, *argv]
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Has the kernel end this process with the one that started it."""
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
