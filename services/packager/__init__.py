@@ -8,5 +8,6 @@ Writes:   artifacts, pieces, tarballs, images, base images; bytes in storage.
 Besides the five files: `slots` (who makes artifacts), `making` (one artifact, its lease, its outcome), `texts`,
 `tarball` and `image` (the three kinds of artifacts), `access` (credentials, and the right to what others fetched),
 `pieces` (what is missing of layers and members), `children` (warm child processes for many jobs), `renderer` (the
-child), `jobs` (what is said between the two), `base_image` (what images stand on).
+child), `jobs` (what is said between the two), `base_image` (what images stand on),
+`sweeping` (garbage in rows, storage and the archive cache).
 """

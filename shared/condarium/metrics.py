@@ -44,6 +44,10 @@ WATCHED_INVALID = Gauge("condarium_watched_invalid_files", "Watched files that a
 CHANNEL_SYNCS = Counter("condarium_channel_syncs_total", "Parts of channels read into the package index", ["outcome"])
 CHANNEL_FAILING = Gauge("condarium_channel_parts_failing", "Parts of indexed channels that cannot be read now")
 
+GARBAGE_BYTES = Counter("condarium_garbage_bytes_total", "Bytes that sweeps have freed", ["kind"])
+GARBAGE_ITEMS = Counter("condarium_garbage_items_total", "Things that sweeps have deleted", ["kind"])
+LAST_SWEEP = Gauge("condarium_last_sweep_timestamp_seconds", "When this process last ended a sweep", ["part"])
+
 DEPTH = Gauge("condarium_depth", "Rows that wait, of the whole system (the same in every process)", ["what"])
 OUTBOX_LAG_SECONDS = Gauge("condarium_outbox_lag_seconds", "Age of the oldest event the broker has not confirmed")
 

@@ -131,6 +131,26 @@ def evict_files(directory: Path, max_bytes: int, *, keep_seconds: float = _KEEP_
     return count
 
 
+def drop_idle_files(directory: Path, *, older_seconds: float) -> tuple[int, int]:
+    """Delete the files under `directory` that nobody has used for so long; how many, and their bytes.
+
+    Hidden folders stay, as with `evict_files`.
+    """
+    old, count, total = time.time() - older_seconds, 0, 0
+    for used, size, path in list(_files(directory)):
+        if used > old:
+            continue
+        try:
+            os.unlink(path)
+            os.rmdir(os.path.dirname(path))
+        except FileNotFoundError:
+            continue
+        except OSError:
+            pass  # there is a second file beside it
+        count, total = count + 1, total + size
+    return count, total
+
+
 def _files(directory: Path) -> Iterator[tuple[float, int, str]]:
     for folder, subfolders, names in os.walk(directory):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]

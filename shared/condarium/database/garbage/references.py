@@ -16,6 +16,9 @@ NAMED_BY = {
     "from base_images, jsonb_array_elements(base_images.layers) layer",
     "archives": f"select '{CONTENT_PREFIX}' || (part->>0) from archives, jsonb_array_elements(archives.parts) part",
     "artifacts": "select key from build_artifacts where key is not null",
+    # a package of an `oci://` channel is fetched again when somebody asks: it counts while it is used
+    "package copies": f"select '{CONTENT_PREFIX}' || (part.value->>0) from package_copies, jsonb_each(parts) part "
+    "where used_on > clock_timestamp() - make_interval(secs => :caches)",
     "pieces": f"select '{CONTENT_PREFIX}' || digest from pieces "
     "where coalesce(used_on, created_on) > clock_timestamp() - make_interval(secs => :caches)",
 }
@@ -38,3 +41,9 @@ def unnamed(session: Session, keys: list[str]) -> set[str]:
     """Those of `keys` that no row named at the last `gather`."""
     query = text("select key from unnest(cast(:keys as text[])) key except select key from live_keys")
     return set(session.execute(query, {"keys": keys}).scalars())
+
+
+def named_digests(session: Session) -> list[str]:
+    """Every digest whose blob a row named at the last `gather`, sorted."""
+    query = text("select substr(key, length(:prefix) + 1) from live_keys where starts_with(key, :prefix) order by 1")
+    return list(session.execute(query, {"prefix": CONTENT_PREFIX}).scalars())

@@ -80,7 +80,8 @@ class Root:
 
 
 def gather(session: Session, retention: Retention) -> None:
-    """For the rest of the transaction: tables `kept` (build_id) and `kept_locks` (lock_id)."""
+    """For the rest of the transaction: tables `kept` (build_id) and `kept_locks` (lock_id); anew at each call."""
+    session.execute(text("drop table if exists pg_temp.kept, pg_temp.kept_locks"))
     for table, column in (("kept", "build_id"), ("kept_locks", "lock_id")):
         session.execute(text(f"create temporary table {table} ({column} bigint primary key) on commit drop"))
     session.execute(text(f"{_WITH_ROOTS} insert into kept select distinct build_id from roots"), _parameters(retention))

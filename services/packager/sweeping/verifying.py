@@ -1,0 +1,75 @@
+"""Whether storage holds what the rows say: what is damaged or away is forgotten, so that it is made again.
+
+The bytes are read by a process of its own: hashing them here would hold up the heartbeats of this one.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from condarium.database.garbage import blobs, references
+from condarium.domain.retention import Retention
+from condarium.errors import WorldFault
+from condarium.storage import blob_key
+from condarium.work.child import environment
+from condarium.work.parent import tied
+from condarium.work.sweeper import Beat
+from services.packager.handlers import Work
+
+#: blobs that are read between two heartbeats
+BATCH = 50
+#: of the bad ones that a report names
+SHOWN = 100
+
+
+def verify(work: Work, options: Mapping[str, Any], beat: Beat) -> dict[str, Any]:
+    """Reads every blob that a row names, or the part `sample` of them; `repair` forgets what is not as it says."""
+    with work.database.transaction() as session:
+        references.gather(session, Retention.of(_FOR_EVER))
+        digests = references.named_digests(session)
+    sample = float(options.get("sample") or 1.0)
+    if sample < 1.0:
+        digests = sorted(random.sample(digests, max(1, round(len(digests) * sample)))) if digests else []
+    bad: list[dict[str, Any]] = []
+    for batch in _batches(digests):
+        beat()
+        bad += _read(work, batch)
+    repaired = 0
+    for each in bad if options.get("repair") else ():
+        work.storage.delete(blob_key(each["digest"]))
+        with work.database.transaction() as session:
+            blobs.forget_missing(session, each["digest"])
+        repaired += 1
+    return {"checked": len(digests), "bad": bad[:SHOWN], "bad_count": len(bad), "repaired": repaired}
+
+
+_FOR_EVER = {
+    "garbage": True,
+    "garbage_grace_seconds": 0,
+    "garbage_interval_seconds": 0,
+    "keep_generations": 0,
+    **dict.fromkeys(("keep_on_demand_days", "keep_caches_days", "keep_logs_days", "keep_events_days"), 36500),
+}
+
+
+def _batches(digests: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(digests), BATCH):
+        yield digests[start : start + BATCH]
+
+
+def _read(work: Work, digests: list[str]) -> list[dict[str, Any]]:
+    """Those that are missing or damaged, and how."""
+    command = tied([sys.executable, "-m", "services.packager.sweeping.reading"])
+    # The address of storage has its password: it goes through the pipe.
+    question = json.dumps({"storage_url": work.settings.storage_url, "digests": digests})
+    done = subprocess.run(
+        command, input=question, capture_output=True, text=True, env=environment(os.environ), check=False
+    )
+    if done.returncode:
+        raise WorldFault(f"storage cannot be read: {done.stderr.strip()[-500:]}")
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
