@@ -16,7 +16,7 @@ routes of one subject each, one line for each subject:
 - `namespaces`, `namespace_roles`, `tokens`, `users`, `login/` (form, login provider, cookie)
 - `settings` (by level), `usage` (and quotas)
 - `environments`, `specifications` (`intake` reads them, lockfiles too), `builds`
-- `solves` (without a build; `asking` waits for them, `answers` wakes those who do)
+- `solves` (without a build; `asking` waits for them)
 - `packages` (what the indexed channels have, and the channels)
 - `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)

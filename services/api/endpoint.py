@@ -25,6 +25,7 @@ from condarium.database import Database, roles, solves
 from condarium.database.listing import Page
 from condarium.database.reads import Reads
 from condarium.domain.token import TokenKey
+from condarium.http.answers import Answers
 from condarium.http.authenticator import Authenticator
 from condarium.http.caller import Caller
 from condarium.http.faults import Unprocessable
@@ -35,7 +36,6 @@ from condarium.http.operating import Check
 from condarium.http.requests import read_body
 from condarium.http.tallies import Tallies
 from condarium.storage import Storage
-from services.api.answers import Answers
 from services.api.auditing import noting_refusals, record_write
 from services.api.bodies import Model
 from services.api.config import LoginSettings, Settings, defaults

@@ -27,7 +27,9 @@ from services.packager.children import Children
 from services.packager.config import Settings
 from services.packager.handlers import Work
 from services.packager.jobs import Setup
+from services.packager.packages import package_slots
 from services.packager.pieces import forget_leftovers
+from services.packager.referrers import referrer_slots
 from services.packager.service import make_service
 from services.packager.slots import Slots
 from services.packager.sweeping import run as run_sweep
@@ -93,6 +95,7 @@ def main() -> int:
     work = Work(database, storage, settings, channels, owner=f"{socket.gethostname()}:{os.getpid()}")
     children = Children(lambda: start_child(settings), setup_of(settings), count=settings.packager_slots)
     slots, relay = Slots(work, children), Relay(database, settings.amqp_url)
+    beside = [package_slots(work, children), referrer_slots(work, children)]
     sweeper = Sweeper(
         database,
         sweeps.STORAGE,
@@ -105,11 +108,17 @@ def main() -> int:
     def start() -> None:
         relay.start()
         slots.start()
+        for each in beside:
+            each.start()
         sweeper.start()
 
     def stop() -> None:
+        for each in beside:
+            each.quit()
         sweeper.stop()
         slots.stop()
+        for each in beside:
+            each.join()
         relay.stop()
         database.close()
 

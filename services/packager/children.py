@@ -12,14 +12,25 @@ from condarium.conda.channels import ChannelSettings
 from condarium.domain.lock import Lock
 from condarium.errors import CondariumError, Unavailable, WorldFault
 from condarium.work.child import Child, ChildFault
-from services.packager.jobs import LOCKS_KEPT, FetchJob, PieceJob, Setup, TextJob, fault_from_json
+from services.packager.jobs import (
+    LOCKS_KEPT,
+    FetchJob,
+    JoinJob,
+    PackageJob,
+    PieceJob,
+    ProbeJob,
+    Setup,
+    TextJob,
+    TopJob,
+    fault_from_json,
+)
 
 #: a job that takes longer is given up, with its child
 JOB_SECONDS = 1800.0
 
 logger = log.get(__name__)
 
-Job = PieceJob | TextJob | FetchJob
+Job = PieceJob | JoinJob | TopJob | ProbeJob | TextJob | FetchJob | PackageJob
 
 
 @dataclass
@@ -203,6 +214,6 @@ class _Lane:
 
 
 def _locks(job: Job) -> Iterable[Lock]:
-    if isinstance(job, FetchJob):
+    if isinstance(job, FetchJob | PackageJob):
         return []
     return [job.lock] if isinstance(job, PieceJob) else job.locks

@@ -4,16 +4,19 @@ To the child, once: {"setup": {"storage_url", "cache", "cache_bytes", "spool"}}.
 A lock, before the first job that names it: {"lock": <lock>}; {"forget": true} when there are too many.
 {"channels": as of ChannelSettings}, with the credentials of the artifact that the following jobs are for.
 {"ahead": [[url, sha256, size], ...]} for what the following jobs will need. Then any number of
-{"job": number, "kind": "layer" | "member" | "text" | "fetch", ...}; each is answered by
+{"job": number, "kind": "layer" | "member" | "join" | "top" | "probe" | "text" | "fetch" | "package", ...}; each is
+answered by
 {"event": "made", "job", "result"} or {"event": "failed", "job", "kind": "input" | "world", "message", ...}.
 """
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from condarium.conda.pieces.bytecode import Bytecode
 from condarium.domain.link_order import Member
-from condarium.domain.lock import Lock, Wheel
+from condarium.domain.lock import Lock, Record, Wheel
 from condarium.errors import CondariumError, InputFault, WorldFault
 
 #: locks that a child keeps at hand; more than a build has platforms
@@ -36,6 +39,22 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class Python:
+    """The package of the Python that makes .pyc files, and what is in their names (`tag`)."""
+
+    record: Record
+    bytecode: Bytecode
+    tag: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"record": dict(self.record.raw), "bytecode": asdict(self.bytecode), "tag": self.tag}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Python":
+        return cls(Record(data["record"]), Bytecode(**data["bytecode"]), data["tag"])
+
+
+@dataclass(frozen=True)
 class PieceJob:
     """A layer or a member; `size` in bytes of the archives, what its place in the order is decided by."""
 
@@ -43,6 +62,7 @@ class PieceJob:
     lock: Lock
     members: Sequence[Member]
     compression: Compression = "gzip"
+    python: Python | None = None
 
     @property
     def size(self) -> int:
@@ -54,12 +74,90 @@ class PieceJob:
             "lock": self.lock.hash,
             "members": [[member_kind(member), member.name] for member in self.members],
             "compression": self.compression,
+            "python": self.python.to_json() if self.python else None,
         }
 
 
 @dataclass(frozen=True)
+class StoredPart:
+    """A member's layer in storage: what `conda.pieces.layer.Part` says, without the bytes."""
+
+    digest: str
+    size: int
+    details: Mapping[str, Any]
+    paths: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        details = {name: self.details[name] for name in ("head", "counts", "link_scripts", "diff_id", "raw_size")}
+        return {"digest": self.digest, "size": self.size, **details, "paths": base64.b64encode(self.paths).decode()}
+
+
+@dataclass(frozen=True)
+class JoinJob:
+    """The layer of a group out of its members' layers."""
+
+    parts: Sequence[StoredPart]
+    compression: Compression = "gzip"
+    kind: ClassVar[Literal["layer"]] = "layer"
+    members: ClassVar[Sequence[Member]] = ()
+    locks: ClassVar[Sequence[Lock]] = ()
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "join", "parts": [part.to_json() for part in self.parts], "compression": self.compression}
+
+
+@dataclass(frozen=True)
+class TopJob:
+    """The layer over all others, where it takes more than the lock: paths out of other layers, link scripts."""
+
+    lock: Lock
+    corrections: Sequence[tuple[StoredPart, Sequence[int]]]
+    run_scripts: bool = False
+    compression: Compression = "gzip"
+    kind: ClassVar[Literal["layer"]] = "layer"
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """Whose archives it needs."""
+        return self.lock.conda if self.run_scripts else ()
+
+    @property
+    def locks(self) -> Sequence[Lock]:
+        return (self.lock,)
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part, _ in self.corrections)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "top",
+            "lock": self.lock.hash,
+            "corrections": [[part.to_json(), list(paths)] for part, paths in self.corrections],
+            "run_scripts": self.run_scripts,
+            "compression": self.compression,
+        }
+
+
+@dataclass(frozen=True)
+class ProbeJob:
+    """Whether a Python runs here. The result is {"tag"} or {"refusal"}."""
+
+    record: Record
+    bytecode: Bytecode
+    locks: ClassVar[Sequence[Lock]] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "probe", "record": dict(self.record.raw), "bytecode": asdict(self.bytecode)}
+
+
+@dataclass(frozen=True)
 class TextJob:
-    """A lockfile that is put into storage under `key`."""
+    """A lockfile that is put into storage under `key`, or under its digest when that is empty."""
 
     format: str
     locks: Sequence[Lock]
@@ -84,6 +182,18 @@ class FetchJob:
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": "fetch", "wanted": [list(each) for each in self.wanted]}
+
+
+@dataclass(frozen=True)
+class PackageJob:
+    """Puts an archive and its metadata into storage. The result is `Parts` as of `domain.oci_channel`."""
+
+    url: str
+    sha256: str
+    size: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": "package", "wanted": [self.url, self.sha256, self.size]}
 
 
 def member_kind(member: Member) -> str:

@@ -3,6 +3,7 @@
 One job after the other until its parent goes. A fault is an answer, never the end of this process.
 """
 
+import hashlib
 import os
 import secrets
 import threading
@@ -13,15 +14,17 @@ from typing import Any
 
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.fetch import PackageSource
-from condarium.conda.pieces.layer import make_layer
+from condarium.conda.package_info import read_info
 from condarium.conda.pieces.member import make_member
 from condarium.conda.pieces.tar_stream import Sink
 from condarium.domain.lock import Lock
+from condarium.domain.oci_channel import Part, Parts
 from condarium.domain.redaction import redact
 from condarium.errors import CondariumError, WorldFault
 from condarium.storage import Storage, blob_key, open_storage
 from condarium.work.parent import Parent, attach
 from services.packager.jobs import Setup, fault_to_json, members_of
+from services.packager.layer_renderer import LayerRenderer
 
 #: below everything that somebody waits for interactively
 NICE = 10
@@ -35,6 +38,7 @@ class Renderer:
         self._spool = Path(setup.spool)
         self._spool.mkdir(parents=True, exist_ok=True)
         self._locks: dict[str, Lock] = {}
+        self._layers = LayerRenderer(self)
 
     def use(self, channels: ChannelSettings) -> None:
         """Where the following jobs get archives from. What is being fetched ahead goes on as it began."""
@@ -67,16 +71,25 @@ class Renderer:
         if job["kind"] == "fetch":
             self._source.get_all((url, sha256, size) for url, sha256, size in job["wanted"])
             return {}
+        if job["kind"] == "package":
+            return self._package(*job["wanted"])
+        if job["kind"] in ("join", "top", "probe"):
+            return self._layers.run(job)
         lock = self._locks[job["lock"]]
         members = members_of(lock, job["members"])
         paths = self._source.get_all((member.url, member.sha256, member.size) for member in members)
         archives = dict(zip((member.sha256 for member in members), paths, strict=True))
-        options = {"compression": job["compression"], "spool_directory": self._spool}
+        compression = job["compression"]
         if job["kind"] == "layer":
-            return self._stored(lambda sink: asdict(make_layer(lock, members, archives, sink=sink, **options)))
+            return self._layers.make(lock, members, archives, compression, job["python"])
         (member,) = members
         archive = archives[member.sha256]
-        return self._stored(lambda sink: make_member(lock, member, archive, sink=sink, **options).to_json())
+        spool = self._spool
+        return self._stored(
+            lambda sink: make_member(
+                lock, member, archive, sink=sink, compression=compression, spool_directory=spool
+            ).to_json()
+        )
 
     def clean(self, text: str) -> str:
         """Without what only this process knows."""
@@ -95,6 +108,22 @@ class Renderer:
             staging.unlink(missing_ok=True)
         return result
 
+    def _package(self, url: str, sha256: str, size: int) -> dict[str, Any]:
+        archive = self._source.get(url, sha256, size=size)
+        kept = self._storage.put(blob_key(sha256), archive)
+        index = b""
+
+        def metadata(sink: Sink) -> dict[str, Any]:
+            nonlocal index
+            found = read_info(archive, sink)
+            index = found.index
+            return {"digest": found.digest, "size": found.size}
+
+        info = self._stored(metadata)
+        digest = hashlib.sha256(index).hexdigest()
+        self._storage.put(blob_key(digest), index)
+        return Parts(Part(sha256, kept.size), Part(info["digest"], info["size"]), Part(digest, len(index))).to_json()
+
     def _text(self, job: Mapping[str, Any]) -> dict[str, Any]:
         # it imports rattler, which most children never need
         from condarium.conda import lockfiles
@@ -106,8 +135,8 @@ class Renderer:
             "explicit": lambda: lockfiles.explicit(locks[0], mirrored=mirrored),
             "rattler-lock": lambda: lockfiles.rattler_lock(locks, mirrored=mirrored),
         }
-        text = self.clean(formats[job["format"]]())
-        stored = self._storage.put(job["key"], text.encode())
+        text = self.clean(formats[job["format"]]()).encode()
+        stored = self._storage.put(job["key"] or blob_key(hashlib.sha256(text).hexdigest()), text)
         return {"digest": stored.sha256, "size": stored.size}
 
 

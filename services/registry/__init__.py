@@ -3,10 +3,10 @@
 Wakes on: HTTP.
 Emits:    `artifact.requested`, and `build.queued` for images asked for by their packages.
 Reads:    environments, builds, images, blobs in storage.
-Writes:   requests for images, with raised priority; submissions on demand.
+Writes:   requests for images, with raised priority, and for packages; submissions on demand.
 
 Besides the five files: `registry` (what the process is made of, and who may), `routes` (a module for each subject of
 the API; SUBJECTS there lists them), `names` (repositories in paths), `faults` and `replies` (errors, and their JSON),
 `tokens` (the Bearer tokens that docker clients ask for), `negotiation` (which encoding a client accepts), `waiting`
-(pulls of images that are being made), `blobs` (bytes out of storage).
+(pulls of images that are being made), `blobs` (bytes out of storage), `packages` (environments as conda channels).
 """

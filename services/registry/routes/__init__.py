@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.routing import Route
 
+from services.registry.packages import routes as packages
 from services.registry.registry import Registry
 from services.registry.routes import blobs, catalog, login, manifests, referrers, tags
 
@@ -15,6 +16,7 @@ Subject = Callable[[Registry], list[Route]]
 SUBJECTS: tuple[Subject, ...] = (
     login.routes,
     catalog.routes,
+    packages.routes,
     manifests.routes,
     blobs.routes,
     tags.routes,

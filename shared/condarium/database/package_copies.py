@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database import leases, outcomes
+from condarium.database.garbage import marks
+from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.tables import Build, Environment, LockPackage, LockPlatform, LockRow, Namespace, PackageCopy
 from condarium.domain.artifact import ArtifactState
 from condarium.domain.lock import Record
@@ -32,12 +34,16 @@ CLAIMABLE = leases.Claimable(
 
 @dataclass(frozen=True)
 class Copy:
-    """How a copy stands: `parts` once it is READY, `reason` why it failed or what is tried again."""
+    """How a copy stands: `parts` once it is READY, `reason` why it failed or what is tried again.
+
+    `rested` says that it was not used for an hour or more: whether the bytes are still there should be looked at.
+    """
 
     id: int
     state: ArtifactState
     reason: str | None
     parts: Parts | None
+    rested: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,7 @@ def demand(session: Session, environment: Environment, record: Record, *, actor:
     where = (PackageCopy.namespace_id == environment.namespace_id, PackageCopy.sha256 == record.sha256)
     row = session.execute(select(PackageCopy).where(*where)).scalar_one_or_none()
     if row is not None and (row.state != ArtifactState.FAILED or not _is_old(session, row)):
-        _used(session, row)
-        return _copy(row)
+        return _copy(row, rested=_used(session, row))
     made = session.execute(
         insert(PackageCopy)
         .values(
@@ -137,9 +142,11 @@ def load_claimed(session: Session, held: leases.Claim) -> Wanted:
 
 
 def ready(session: Session, held: leases.Claim, parts: Parts) -> None:
-    """Its bytes are in storage. Raises LeaseLost; then nothing is written."""
+    """Its bytes are in storage. Raises LeaseLost, and marks.Deleting (see `marks.hold`); then nothing is written."""
     row = leases.guard(session, CLAIMABLE, held)
+    marks.hold(session, [f"{CONTENT_PREFIX}{part.digest}" for part in (parts.archive, parts.info, parts.index)])
     row.state, row.reason, row.parts = ArtifactState.READY.value, None, parts.to_json()
+    row.used_on = session.execute(select(func.clock_timestamp())).scalar_one()
     _end(session, row)
 
 
@@ -162,17 +169,22 @@ def _is_old(session: Session, row: PackageCopy) -> bool:
     return session.execute(select(PackageCopy.failed_on < since).where(PackageCopy.id == row.id)).scalar_one() is True
 
 
-def _used(session: Session, row: PackageCopy) -> None:
-    """Within the hour: a write for each pull would be too much."""
+def _used(session: Session, row: PackageCopy) -> bool:
+    """Within the hour: a write for each pull would be too much. Whether this was the first use for as long."""
     since = func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 1)
-    session.execute(
+    done = session.execute(
         update(PackageCopy)
         .where(PackageCopy.id == row.id, PackageCopy.used_on < since)
         .values(used_on=func.clock_timestamp())
+        .returning(PackageCopy.id)
         .execution_options(synchronize_session=False)
-    )
+    ).first()
+    if done is not None:
+        marks.clear(session, marks.BLOB, [f"{CONTENT_PREFIX}{digest}" for digest, _ in row.parts.values()])
+    return done is not None
 
 
-def _copy(row: PackageCopy) -> Copy:
+def _copy(row: PackageCopy, *, rested: bool = False) -> Copy:
     state = ArtifactState(row.state)
-    return Copy(row.id, state, row.reason, Parts.from_json(row.parts) if state == ArtifactState.READY else None)
+    parts = Parts.from_json(row.parts) if state == ArtifactState.READY else None
+    return Copy(row.id, state, row.reason, parts, rested)

@@ -1,4 +1,4 @@
-"""Wakes the requests of this process that wait for the solver."""
+"""Wakes the requests of this process that wait for an answer of another one, such as a solve."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Answers:
-    """`wake` is called in the loop whenever a solve may have an answer."""
+    """`wake` is called in the loop whenever there may be one."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Event] = set()
