@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.orm import Session
 
 from condarium.conda.channels import ChannelSettings
-from condarium.database import Database, artifacts, builds, leases
+from condarium.database import Database, artifacts, builds, leases, referrer_sets
 from condarium.database.garbage import marks
 from condarium.database.tables import Build
-from condarium.domain.artifact import ArtifactType
+from condarium.domain.artifact import IMAGES, ArtifactType
 from condarium.domain.lock import Lock
 from condarium.domain.redaction import redact
 from condarium.storage import Storage
@@ -118,6 +118,8 @@ def ready(work: Work, task: Task, made: Made) -> None:
         artifacts.ready(
             session, task.held, task.build, digest=made.digest, size=made.size, key=made.key, note=made.note
         )
+        if task.artifact in IMAGES:
+            referrer_sets.request(session, task.build_id)
         marks.check(session, lambda key: work.storage.stat(key) is not None)
 
 

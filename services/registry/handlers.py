@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from condarium.database import audit, builds, environments, image_tags, images, namespaces, repositories
+from condarium.database import audit, builds, environments, image_tags, images, namespaces, referrers, repositories
 from condarium.database.images import Blob, Manifest
 from condarium.database.tables import Build, Environment
 from condarium.domain.access import Action, Visible
@@ -167,21 +167,28 @@ def _one_platform(session: Session, digest: str) -> list[Manifest]:
 
 
 def find_manifest(session: Session, repository: Repository, reference: str) -> Manifest:
-    """The manifest of that digest. Raises ManifestUnknown, DigestInvalid, NameUnknown."""
+    """The manifest of that digest, of an image or of what refers to one.
+
+    Raises ManifestUnknown, DigestInvalid, NameUnknown.
+    """
     digest = _digest(reference)
-    found = images.manifest_of(session, _environment(session, repository).id, digest)
+    environment_id = _environment(session, repository).id
+    found = images.manifest_of(session, environment_id, digest) or referrers.manifest_of(
+        session, environment_id, digest
+    )
     if found is None:
         raise ManifestUnknown(f"{repository.text} has no image {reference}")
     return found
 
 
 def find_blob(session: Session, repository: Repository, reference: str) -> Blob:
-    """The blob of that digest, if an image of the repository names it.
+    """The blob of that digest, if an image of the repository names it, or what refers to one.
 
     Raises BlobUnknown, DigestInvalid, NameUnknown.
     """
     digest = _digest(reference)
-    found = images.blob_of(session, _environment(session, repository).id, digest)
+    environment_id = _environment(session, repository).id
+    found = images.blob_of(session, environment_id, digest) or referrers.blob_of(session, environment_id, digest)
     if found is None:
         raise BlobUnknown(f"no image of {repository.text} names the blob {reference}")
     return found

@@ -1,25 +1,46 @@
 """What refers to a manifest."""
 
+import re
+from urllib.parse import urlencode
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from condarium.domain.image.index import OCI_INDEX
-from condarium.http.json_reply import JsonReply
-from services.registry import handlers
+from condarium.domain.tags import parse_digest
+from services.registry import handlers, referrers
+from services.registry.faults import PaginationInvalid
 from services.registry.registry import Registry
 from services.registry.replies import VERSION_HEADER
 
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
+
 
 def routes(registry: Registry) -> list[Route]:
-    async def referrers(request: Request) -> Response:
-        """Nothing refers to our images yet; the specification wants an empty index, for unknown digests, too."""
-        await registry.authorized(request)
-        handlers.check_digest(request.path_params["digest"])
-        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": []}
-        headers = VERSION_HEADER | {"content-type": OCI_INDEX}
-        if "artifactType" in request.query_params:
+    async def list_referrers(request: Request) -> Response:
+        """An index, with nothing in it for what is not known: the specification wants no 404 here."""
+        repository, _ = await registry.authorized(request)
+        reference = request.path_params["digest"]
+        artifact_type = request.query_params.get("artifactType")
+        after = request.query_params.get("last", "")
+        if after and not _HEX.match(after):
+            raise PaginationInvalid("last is the digest in hex behind which the page begins")
+        handlers.check_digest(reference)
+        digest = parse_digest(reference)
+        page = referrers.empty()
+        if digest is not None:
+            page = await registry.within(
+                lambda session: referrers.listed(session, repository, digest, artifact_type, after)
+            )
+        # whoever builds again adds to it, so it is asked for each time
+        headers = VERSION_HEADER | {"cache-control": "private, no-cache"}
+        if artifact_type is not None:
             headers["oci-filters-applied"] = "artifactType"
-        return JsonReply(body, headers=headers)
+        if page.following:
+            more = {"artifactType": artifact_type} if artifact_type is not None else {}
+            query = urlencode({**more, "last": page.following})
+            headers["link"] = f'</v2/{repository.text}/referrers/{reference}?{query}>; rel="next"'
+        return Response(page.body, headers=headers | {"content-type": OCI_INDEX})
 
-    return [Route("/v2/{name:path}/referrers/{digest}", referrers)]
+    return [Route("/v2/{name:path}/referrers/{digest}", list_referrers)]

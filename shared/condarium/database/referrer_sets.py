@@ -6,17 +6,17 @@ from sqlalchemy.orm import Session
 
 from condarium.database import leases
 from condarium.database.tables import Build, ReferrerSet
-from condarium.domain.build import FINAL
+from condarium.domain.build import Status
 
 #: woken when there is something to make; the payload is the build's id
 CHANNEL = "condarium_referrers"
 
-#: The log is whole, and the times of the provenance are known, when the build has ended.
+#: The log is whole, and the times of the provenance are known, when the build is completed; nothing else is signed.
 CLAIMABLE = leases.Claimable(
     table=ReferrerSet,
     ready=and_(
         ReferrerSet.state == "REQUESTED",
-        exists().where(Build.id == ReferrerSet.build_id, Build.status.in_(FINAL)),
+        exists().where(Build.id == ReferrerSet.build_id, Build.status == Status.COMPLETED, Build.deleted_on.is_(None)),
     ),
     running=ReferrerSet.state == "MAKING",
     order=(ReferrerSet.id,),
@@ -69,15 +69,8 @@ def finish(session: Session, held: leases.Claim, *, fingerprint: str) -> None:
     leases.release(row)
 
 
-def fail(session: Session, held: leases.Claim, *, message: str) -> None:
+def fail(session: Session, held: leases.Claim, message: str) -> None:
     """Final, until the image is made anew or an administrator asks for signing. Raises LeaseLost."""
     row = leases.guard(session, CLAIMABLE, held)
     row.state, row.reason = "FAILED", message
     leases.release(row)
-
-
-def postpone(session: Session, held: leases.Claim, *, seconds: float, message: str) -> None:
-    """Tried again in `seconds`. Raises LeaseLost."""
-    row = leases.guard(session, CLAIMABLE, held)
-    row.state, row.reason = "REQUESTED", message
-    leases.postpone(session, row, seconds=seconds)

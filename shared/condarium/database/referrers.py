@@ -36,7 +36,7 @@ class Listed:
     artifact_type: str
     annotations: dict[str, Any]
     size: int
-    tag: str | None
+    tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def listed(
     ).order_by(ReferrerManifest.digest)
     if artifact_type is not None:
         query = query.where(ReferrerManifest.artifact_type == artifact_type)
-    return [Listed(*row, tag=None) for row in session.execute(query.limit(limit))]
+    return [Listed(*row) for row in session.execute(query.limit(limit))]
 
 
 def of_build(session: Session, build_id: int) -> list[Listed]:
@@ -194,14 +194,15 @@ def by_tag(session: Session, environment_id: int, tag: str) -> images.Manifest |
 
 def tags(session: Session, environment_id: int) -> list[str]:
     """cosign's tags of an environment's images."""
-    return list(
-        session.execute(
+    return [
+        str(tag)
+        for tag in session.execute(
             select(Referrer.tag)
             .join(Build, Build.id == Referrer.build_id)
             .where(Referrer.tag.is_not(None), Build.environment_id == environment_id, Build.deleted_on.is_(None))
             .distinct()
         ).scalars()
-    )
+    ]
 
 
 def blob_of(session: Session, environment_id: int, digest: str) -> Blob | None:

@@ -42,12 +42,12 @@ def signed_payload(key: SigningKey, repository: str, digest: str) -> Part:
         }
     )
     signature = base64.b64encode(key.sign(payload)).decode()
-    return Part(payload, PAYLOAD, {SIGNATURE: signature, KEY: key.fingerprint})
+    return Part.of(payload, PAYLOAD, {SIGNATURE: signature, KEY: key.fingerprint})
 
 
 def attestation(key: SigningKey, envelope: Mapping[str, Any], predicate_type: str) -> Part:
     shown = {SIGNATURE: "", "predicateType": predicate_type, KEY: key.fingerprint}
-    return Part(canonical_json(dict(envelope)), ENVELOPE, shown)
+    return Part.of(canonical_json(dict(envelope)), ENVELOPE, shown)
 
 
 def render_tagged(subject: str, tag: str, parts: Sequence[Part], before: bytes | None, key: SigningKey) -> Rendered:
@@ -58,7 +58,7 @@ def render_tagged(subject: str, tag: str, parts: Sequence[Part], before: bytes |
         if layer.get("annotations", {}).get(KEY) != key.fingerprint
     ]
     layers += [part.descriptor() for part in parts]
-    config = Part(_config(layers), CONFIG)
+    config = Part.of(_config(layers), CONFIG)
     body = canonical_json(
         {
             "schemaVersion": 2,

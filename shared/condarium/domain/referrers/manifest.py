@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 from condarium.domain.canonical import canonical_json
 from condarium.domain.image import OCI_MANIFEST
-from condarium.domain.referrers import TITLE
 
 #: `{}`, the config of what has none
 EMPTY = b"{}"
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
+
+
+def content_digest(content: bytes) -> str:
+    """sha256 in hex."""
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -24,28 +28,30 @@ class Subject:
 
 @dataclass(frozen=True)
 class Part:
-    """A blob of a referrer."""
+    """A blob of a referrer; `digest` in hex, `size` in bytes. `content` is None for what is stored already."""
 
-    content: bytes
+    digest: str
+    size: int
     media_type: str
     annotations: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
 
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
+    @classmethod
+    def of(cls, content: bytes, media_type: str, annotations: Mapping[str, str] | None = None) -> "Part":
+        return cls(content_digest(content), len(content), media_type, annotations or {}, content)
 
     def descriptor(self) -> dict[str, object]:
         shown: dict[str, object] = {
             "mediaType": self.media_type,
             "digest": f"sha256:{self.digest}",
-            "size": len(self.content),
+            "size": self.size,
         }
         return {**shown, "annotations": dict(self.annotations)} if self.annotations else shown
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A manifest with the blobs that are new with it; `tag` where it is found by a tag alone."""
+    """A manifest with the blobs that it brings; `tag` where it is found by a tag alone."""
 
     subject: str
     body: bytes
@@ -59,22 +65,18 @@ class Rendered:
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
+        return content_digest(self.body)
 
 
-def render_referrer(
-    subject: Subject, artifact_type: str, content: bytes, annotations: Mapping[str, str] | None = None
-) -> Rendered:
-    """A file of `artifact_type` about `subject`; the annotations are shown in lists of referrers."""
-    shown = dict(sorted((annotations or {}).items()))
-    config = Part(EMPTY, EMPTY_TYPE)
-    # the name under which clients save the file
-    file = Part(content, artifact_type, {TITLE: shown[TITLE]} if TITLE in shown else {})
+def render_referrer(subject: Subject, file: Part, annotations: Mapping[str, str] | None = None) -> Rendered:
+    """A file about `subject`; its media type is the artifact's type, annotations are shown in lists of referrers."""
+    shown = dict(sorted({**file.annotations, **(annotations or {})}.items()))
+    config = Part.of(EMPTY, EMPTY_TYPE)
     body = canonical_json(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": artifact_type,
+            "artifactType": file.media_type,
             "config": config.descriptor(),
             "layers": [file.descriptor()],
             "subject": {
@@ -85,5 +87,5 @@ def render_referrer(
             **({"annotations": shown} if shown else {}),
         }
     )
-    named = tuple((part.digest, part.media_type, len(part.content)) for part in (config, file))
-    return Rendered(subject.digest, body, artifact_type, shown, (config, file), named)
+    named = tuple((part.digest, part.media_type, part.size) for part in (config, file))
+    return Rendered(subject.digest, body, file.media_type, shown, (config, file), named)

@@ -1,7 +1,7 @@
 """in-toto statements about an image: that it is ours, and how it was made (SLSA 1.0)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,10 +29,8 @@ class Making:
     key: str
     specification: Mapping[str, Any]
     specification_hash: str
-    actor: str
     started_on: datetime | None = None
     ended_on: datetime | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def statement(name: str, digest: str, predicate_type: str, predicate: Mapping[str, Any]) -> bytes:
