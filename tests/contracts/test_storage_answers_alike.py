@@ -153,6 +153,43 @@ def test_keys_are_listed_by_prefix(storage: Storage) -> None:
     assert [entry.size for entry in storage.list(f"{base}/b")] == [5]
 
 
+def test_a_list_of_more_than_a_page_is_whole(storage: Storage) -> None:
+    base = f"many-{secrets.token_hex(4)}"
+    names = {f"{base}/{number % 7}/{number}" for number in range(1_100)}  # S3 tells 1,000 at a time
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: storage.put(name, b"x"), names))
+    found = [entry.key for entry in storage.list(f"{base}/")]
+    assert len(found) == len(names)
+    assert set(found) == names
+
+
+SIZES = [
+    [],
+    [0],
+    [10],
+    [3, 0, 4],
+    [6_000_000],
+    [100, 6_000_000, 5],
+    [6_000_000, 5_242_880, 5_242_879, 1],
+    [5_000_000, 300_000, 12_000_000, 10],
+    [12_000_000, 1, 12_000_000],
+]
+
+
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_many_keys_become_one(storage: Storage, key: str, sizes: list[int]) -> None:
+    parts = [LARGE[number : number + size] for number, size in enumerate(sizes)]
+    for number, part in enumerate(parts):
+        storage.put(f"{key}/{number}", part)
+    whole = b"".join(parts)
+    for _ in range(2):
+        assert storage.join(f"{key}.joined", [f"{key}/{number}" for number in range(len(parts))]) == len(whole)
+    assert storage.open(f"{key}.joined").read() == whole
+    with pytest.raises(NotFound, match="missing"):
+        storage.join(f"{key}.never", [f"{key}/{number}" for number in range(len(parts))] + ["missing"])
+    assert storage.stat(f"{key}.never") is None
+
+
 @pytest.mark.parametrize("kind", ["bytes", "path", "stream"])
 def test_content_under_a_wrong_digest_is_not_stored(storage: Storage, kind: str, tmp_path: Path) -> None:
     data = secrets.token_bytes(50) + LARGE

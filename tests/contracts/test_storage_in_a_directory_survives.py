@@ -1,5 +1,6 @@
 """The file store leaves whole files or none, whatever happens to the writer."""
 
+import errno
 import io
 import os
 import signal
@@ -93,6 +94,35 @@ def test_every_file_is_synced_before_it_has_its_name(storage: FileStorage, monke
     assert file.startswith(".staging/")
     assert root == ".", "the new directory is in it"
     assert directory == "logs"
+
+
+def test_a_crash_before_the_name_leaves_no_key(storage: FileStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.put("logs/one", b"old")
+
+    def crash(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt  # nothing that anybody handles
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", crash)
+        for key in ("logs/one", "logs/two"):
+            with pytest.raises(KeyboardInterrupt):
+                storage.put(key, b"new")
+        with pytest.raises(KeyboardInterrupt):
+            storage.join("logs/three", ["logs/one", "logs/one"])
+    assert files(storage) == ["logs/one"]
+    assert storage.open("logs/one").read() == b"old"
+
+
+def test_a_full_disk_is_a_fault_of_the_world_and_leaves_nothing(
+    storage: FileStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WorldFault, match="No space left on device"):
+        storage.put("logs/one", b"x")
+    assert files(storage) == []
 
 
 def test_content_that_is_there_is_not_written_again(storage: FileStorage) -> None:

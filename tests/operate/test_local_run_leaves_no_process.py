@@ -5,8 +5,10 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import psycopg
 
+from condarium.storage import open_storage
 from deploy.local import processes
 from tests.fixtures.local_run import LocalRun
 
@@ -26,6 +28,22 @@ def test_up_twice_is_harmless_and_down_leaves_no_process(local_run: LocalRun) ->
     assert "running" in local_run("status", expect=1)  # 1: the services were not asked for
     assert local_run.data.joinpath("state.json").stat().st_mode & 0o077 == 0
     assert "stopped" in local_run("down")
+    assert local_run.processes() == {}
+
+
+def test_with_s3_its_data_and_its_key_stay_and_its_process_goes(local_run: LocalRun) -> None:
+    assert "s3           ready" in local_run("up", "--infrastructure", CONDARIUM_STORAGE="s3")
+    url = local_run.settings()["CONDARIUM_STORAGE_URL"]
+    open_storage(url).put("logs/one", b"kept")
+    assert "condarium-private" not in url, "the key is this run's own"
+    pid = local_run.pids()["s3"]
+    assert all(each.laddr.ip == "127.0.0.1" for each in psutil.Process(pid).net_connections("inet"))
+    local_run("down")
+    assert local_run.processes() == {}
+    local_run("up", "--infrastructure", CONDARIUM_STORAGE="s3")
+    assert local_run.settings()["CONDARIUM_STORAGE_URL"] == url
+    assert open_storage(url).open("logs/one").read() == b"kept"
+    local_run("down")
     assert local_run.processes() == {}
 
 

@@ -161,6 +161,8 @@ class Blob:
             return b"".join(self)
         wanted = min(size, self._left)
         if wanted == 0:
+            if self._left == 0:
+                self.close()
             return b""
         data = self._read(wanted)
         if not data:
