@@ -11,6 +11,6 @@ Writes:   the answers of solves; builds by their legal moves, the environment's 
 Besides the five files: `attempt` (one attempt of one build), `slots` (who runs attempts), `solving` (solves without a
 build, in slots of their own), `logbook` (the log while it grows), `store` (the directory of prefixes and its disk),
 `symlink` (the rendering of where an environment points), `housekeeping` (what keeps the store tidy), `engine` with
-`engine_phases`, `engine_lockfile`, `engine_report` and `job` (the child that solves and links, forked from a nursery), `job_making`
-(what it is given, with the credentials that it needs).
+`engine_phases`, `engine_lockfile`, `engine_report` and `job` (the child that solves and links, forked from a nursery),
+`job_making` (what it is given, with the credentials that it needs).
 """

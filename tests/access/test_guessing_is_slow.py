@@ -133,8 +133,9 @@ def test_a_limit_of_one_is_one(database: Database) -> None:
 
 
 def test_failed_logins_are_in_the_audit_log_and_passwords_nowhere(
-    careful: RunningGateway, capfd: pytest.CaptureFixture[str]
+    careful: RunningGateway, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("DEBUG")
     planted = "pl4nted-passw0rd"
     attempt(careful, "alice", planted)
     careful.http.post("/login/", data={"username": planted, "password": planted})
@@ -145,4 +146,5 @@ def test_failed_logins_are_in_the_audit_log_and_passwords_nowhere(
     assert sum(row["count"] for row in found if row["outcome"] == "failed") == 2
     assert planted not in str(careful.admin.get("/api/v1/audit/").json())
     captured = capfd.readouterr()
-    assert planted not in captured.out + captured.err
+    assert caplog.messages
+    assert planted not in captured.out + captured.err + caplog.text

@@ -395,7 +395,8 @@ def test_a_disabled_user_is_out_and_stays_out(fresh: RunningGateway) -> None:
     assert httpx.get(f"{fresh.address}/api/v1/user/").status_code == 403
 
 
-def test_no_secret_of_a_login_is_in_the_log(site: RunningGateway, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_secret_of_a_login_is_in_the_log(site: RunningGateway, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     begun = set_out(site)
     back = httpx.get(begun.headers["location"])
     reply = httpx.get(back.headers["location"], cookies=begun.cookies)
@@ -410,8 +411,7 @@ def test_no_secret_of_a_login_is_in_the_log(site: RunningGateway, capfd: pytest.
     ]
     # A request is logged after its reply: the next one comes behind that.
     text = str(site.admin.get("/api/v1/audit/").json())
-    captured = capfd.readouterr()
-    ours = "\n".join(line for line in (captured.out + captured.err).splitlines() if "request " in line)
+    ours = "\n".join(message for message in caplog.messages if message.startswith("event='request' "))
     assert "/oauth_callback/" in ours
     assert [each for each in planted if each in ours] == []
     assert [each for each in planted if each in text] == []

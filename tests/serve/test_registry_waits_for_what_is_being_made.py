@@ -163,20 +163,14 @@ def test_many_waits_hold_no_thread_and_no_connection(
         assert {pending.result(30).status_code for pending in waiting} == {200}
 
 
-def test_a_client_that_goes_ends_its_wait(registry: RunningRegistry, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_client_that_goes_ends_its_wait(registry: RunningRegistry, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     made = registry.submit("env")
     host, port = registry.address.split(":")
     with socket.create_connection((host, int(port))) as sock:
         sock.sendall(f"HEAD /v2/env/manifests/latest HTTP/1.1\r\nHost: {registry.address}\r\n\r\n".encode())
         wait_until(lambda: priority(registry, made.build_id) == WAITED_FOR)
-    seen = ""
-
-    def ended() -> bool:
-        nonlocal seen
-        seen += capfd.readouterr().out
-        return "status=499" in seen
-
-    wait_until(ended)
+    wait_until(lambda: any("status=499" in message for message in caplog.messages))
 
 
 def test_a_stop_ends_waits_at_once(database_url: str, storage_dir: Path, pool: ThreadPoolExecutor) -> None:
