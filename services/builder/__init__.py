@@ -12,5 +12,7 @@ Besides the five files: `attempt` (one attempt of one build), `slots` (who runs 
 build, in slots of their own), `logbook` (the log while it grows), `store` (the directory of prefixes and its disk),
 `symlink` (the rendering of where an environment points), `housekeeping` (what keeps the store tidy), `engine` with
 `engine_phases`, `engine_lockfile`, `engine_report` and `job` (the child that solves and links, forked from a nursery),
-`job_making` (what it is given, with the credentials that it needs).
+`job_making` (what it is given, with the credentials that it needs), `relinking` (prefixes that are linked once
+more: swept ones that are wanted again, damaged ones), `sweeping` (garbage on the store and in the package cache;
+prefixes against their locks).
 """

@@ -7,9 +7,11 @@ bootstrap.patch()
 import os
 import socket
 import sys
+from functools import partial
 
 from condarium import config, log, metrics
 from condarium.database import Database, builds, check_schema, solves, stores
+from condarium.database.garbage import sweeps
 from condarium.domain.deployment import Deployment
 from condarium.errors import CondariumError
 from condarium.messaging import broker
@@ -18,13 +20,16 @@ from condarium.messaging.relay import Relay
 from condarium.messaging.service import run_service
 from condarium.work.child import Child, environment
 from condarium.work.nursery import Nursery
+from condarium.work.sweeper import Sweeper
 from services.builder.config import Settings
 from services.builder.handlers import Work
 from services.builder.housekeeping import Housekeeping
+from services.builder.relinking import Relinker, Restoring
 from services.builder.service import make_service
 from services.builder.slots import Slots
 from services.builder.solving import SolveSlots
 from services.builder.store import Store, open_store
+from services.builder.sweeping import run as run_sweep
 
 
 def make_nursery(settings: Settings) -> Nursery:
@@ -67,6 +72,16 @@ def main() -> int:
     nursery = make_nursery(settings)
     slots = Slots(work, lambda: Child(nursery.fork))
     solve_slots = SolveSlots(work, lambda: Child(nursery.fork))
+    relinker = Relinker(work, lambda: Child(nursery.fork))
+    restoring = Restoring(work, relinker)
+    sweeper = Sweeper(
+        database,
+        sweeps.STORE,
+        partial(run_sweep, work, environment(os.environ), relinker),
+        owner=work.owner,
+        deployment=deployment,
+        poll_seconds=settings.poll_seconds,
+    )
     relay, housekeeping = Relay(database, settings.amqp_url), Housekeeping(work, environment(os.environ))
 
     def start() -> None:
@@ -74,8 +89,12 @@ def main() -> int:
         housekeeping.start()
         slots.start()
         solve_slots.start()
+        restoring.start()
+        sweeper.start()
 
     def stop() -> None:
+        sweeper.stop()
+        restoring.stop()
         solve_slots.stop()
         slots.stop()
         nursery.close()
@@ -95,7 +114,7 @@ def main() -> int:
     metrics.ask(metrics.DEPTH.labels("solves"), waiting_solves)
     checks = {"database": database.ping, "broker": lambda: broker.ping(settings.amqp_url)}
     return run_service(
-        make_service(database, store, slots),
+        make_service(database, store, slots, restoring),
         amqp_url=settings.amqp_url,
         health=Health(bind=settings.bind, port=settings.health_port, checks=checks),
         on_start=start,

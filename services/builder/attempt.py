@@ -159,7 +159,13 @@ class Attempt:
         work, task = self.work, self.task
         linked = Linked(outcome["lock_hash"], int(outcome["size"]), self._timings, outcome.get("links") or {})
         self._book.write("reused the prefix that is there" if outcome.get("reused") else "completed")
-        current = self._persist(lambda: handlers.completed(work, task, linked, self._book))
+        try:
+            current = self._persist(lambda: handlers.completed(work, task, linked, self._book))
+        except WorldFault as error:
+            said = str(error)
+            metrics.BUILD_RETRIES.inc()
+            self._persist(lambda: handlers.troubled(work, task, said, self._book))
+            return
         self._ended.set()
         if current is None:
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 from condarium.conda import package_cache, pypi, virtual
@@ -13,6 +14,7 @@ from condarium.conda.solve import Solution, Wish, channels_of, solve_platform
 from condarium.conda.uv import Uv
 from condarium.domain.canonical import canonical_hash
 from condarium.domain.lock import Lock, Record, Wheel
+from condarium.domain.on_demand.tags import end_of
 from condarium.errors import InputFault
 from services.builder.engine_lockfile import read_locks
 from services.builder.engine_report import Answer, Outcome, Report
@@ -90,6 +92,8 @@ class Engine:
             )
         if mirrored:
             self.report.log(mirrored)
+        if self.job.exclude_newer:
+            self.report.log(f"Packages newer than {self.job.exclude_newer} are left out")
         repodata = self._cache / REPODATA / self.settings.scope
         found = await asyncio.gather(*(solve_platform(wish, self.settings, repodata) for wish in wishes))
         for solution in found:
@@ -108,6 +112,7 @@ class Engine:
             dependencies=job.dependencies,
             virtual=assumed,
             seconds=job.solve_seconds,
+            exclude_newer=end_of(date.fromisoformat(job.exclude_newer)) if job.exclude_newer else None,
         )
 
     async def _lock(self, solutions: Mapping[str, Solution]) -> dict[str, Lock]:
@@ -149,7 +154,7 @@ class Engine:
     async def _link(self, lock: Lock, fetching: asyncio.Task[None] | None) -> Linked:
         if fetching is not None:
             await fetching
-        elif not self._place.final(lock).is_dir():
+        elif self.job.mend or not self._place.final(lock).is_dir():
             await self._fetch(lock.conda)
         with self.report.phase("link"):
             linked = await link(
@@ -158,6 +163,7 @@ class Engine:
                 self.settings,
                 self._uv,
                 link_scripts=self.job.link_scripts,
+                mend=self.job.mend,
                 log=self.report.log,
             )
         for warning in linked.warnings:

@@ -16,6 +16,7 @@ from condarium.database.tables import Build
 from condarium.domain.build import Status
 from condarium.domain.lock import Lock
 from condarium.domain.naming import prefix_name
+from condarium.errors import WorldFault
 from condarium.events import BuildCanceled, BuildCompleted, BuildFailed, BuildQueued, BuildSolved, BuildStarted
 from services.builder.config import Settings
 from services.builder.logbook import Logbook
@@ -189,7 +190,7 @@ def solved(work: Work, task: Task, found: Mapping[str, Lock]) -> None:
 def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool | None:
     """Publishes the prefix; returns whether the environment points to it now, None when the build ended as canceled.
 
-    Raises LeaseLost.
+    Raises LeaseLost, and WorldFault when the prefix was swept as garbage since it was found there.
     """
     with work.database.transaction() as session:
         # The environment first, as everybody who locks both does.
@@ -198,13 +199,18 @@ def completed(work: Work, task: Task, result: Linked, book: Logbook) -> bool | N
         if _ends_canceled(session, work, build, book):
             return None
         if result.lock_hash is not None:
+            path = f"{task.namespace}/{prefix_name(result.lock_hash, task.name)}"
+            # Whoever sweeps it holds the same lock, from looking whether a build needs it until it is moved away.
+            stores.lock_prefix(session, path)
+            if not (work.store.directory / path).is_dir():
+                raise WorldFault(f"the prefix {path} was swept while it was taken; it is linked anew")
             build.prefix_id = stores.record_prefix(
                 session,
                 store_id=work.store.id,
                 namespace_id=environment.namespace_id,
                 lock_hash=result.lock_hash,
                 name=task.name,
-                path=f"{task.namespace}/{prefix_name(result.lock_hash, task.name)}",
+                path=path,
                 size=result.size,
                 own_size=result.size - sum(result.links.values()),
                 actor=SOURCE,

@@ -6,7 +6,9 @@
  "channels": as of ChannelSettings, with the credentials that this job needs,
  "virtual_packages": {platform: ["__glibc=2.28", ...]},
  "pip_index_url", "link_scripts", "solve_seconds", "memory_bytes": 0 for no limit,
+ "exclude_newer": the day whose channels it is solved with, as 2026-11-20, or null for now,
  "locks": {platform: lock} to link what was solved before, else null,
+ "mend": true to exchange the prefix that is there for a fresh one,
  "only_solve": true for an answer without a build, "repodata": what the channels looked like at the answer before}
 
 A `spec` with a "lockfile" (`condarium.domain.lockfile`) is not solved: its packages are looked up and linked.
@@ -48,8 +50,10 @@ class Job:
     solve_seconds: float = 300.0
     memory_bytes: int = 0
     locks: Mapping[str, Mapping[str, Any]] | None = None
+    mend: bool = False
     only_solve: bool = False
     repodata: str | None = None
+    exclude_newer: str | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Job":

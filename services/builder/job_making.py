@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from condarium.conda.channels import ChannelSettings
+from condarium.domain.build import EXCLUDE_NEWER
 from condarium.domain.lockfile import CONDA, Lockfile
 from condarium.domain.sealing import Vault
 from condarium.work import channel_access
@@ -82,4 +83,5 @@ def _settings(work: Work, chosen: Mapping[str, Any]) -> dict[str, Any]:
         "link_scripts": chosen.get("link_scripts", settings.link_scripts),
         "solve_seconds": chosen.get("conda_max_solve_time", settings.builder_solve_limit_seconds),
         "memory_bytes": settings.builder_memory_bytes,
+        "exclude_newer": chosen.get(EXCLUDE_NEWER),
     }

@@ -6,11 +6,12 @@ from condarium.database import Database
 from condarium.messaging.consumer import event_handler
 from condarium.messaging.received import Received
 from services.builder import symlink
+from services.builder.relinking import Restoring
 from services.builder.slots import Slots
 from services.builder.store import Store
 
 
-def make_service(database: Database, store: Store, slots: Slots) -> type:
+def make_service(database: Database, store: Store, slots: Slots, restoring: Restoring) -> type:
     """The nameko service of this process."""
 
     class Builder:
@@ -26,6 +27,7 @@ def make_service(database: Database, store: Store, slots: Slots) -> type:
 
         @event_handler("environment.updated.v1")
         def update_symlink(self, received: Received) -> None:
+            restoring.wake()
             symlink.render(database, store.directory, received.event.namespace, received.event.environment)
 
         @event_handler("environment.deleted.v1")

@@ -6,7 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # What lies in a builder's cache directory.
@@ -68,7 +68,7 @@ def evict_packages(package_cache: Path, *, until_free: float, keep_seconds: floa
         batch = _oldest(package_cache, keep_seconds, 20)
         if not batch:
             break
-        _drop(package_cache, batch)
+        drop_packages(package_cache, batch)
         count += len(batch)
     return count
 
@@ -85,7 +85,8 @@ def _oldest(package_cache: Path, keep_seconds: float, count: int) -> list[str]:
     return [name for _, name in sorted(found)[:count]]
 
 
-def _drop(package_cache: Path, names: list[str]) -> None:
+def drop_packages(package_cache: Path, names: list[str]) -> None:
+    """Takes entries out of the cache under py-rattler's own lock; prefixes keep their hard links."""
     graveyard = package_cache / f"{_EVICTED}-{os.getpid()}-{time.monotonic_ns()}"
     graveyard.mkdir()
     with exclusive(package_cache / CACHE_LOCK):
@@ -93,7 +94,8 @@ def _drop(package_cache: Path, names: list[str]) -> None:
         for name in names:
             for mark in (f"{name}.lock", f"{name}{ACCESS}"):
                 (package_cache / mark).unlink(missing_ok=True)
-            os.rename(package_cache / name, graveyard / name)
+            with suppress(FileNotFoundError):  # somebody else was quicker
+                os.rename(package_cache / name, graveyard / name)
     shutil.rmtree(graveyard, ignore_errors=True)
 
 

@@ -1,5 +1,6 @@
 """Linking: a lock to a prefix on disk, staged elsewhere and renamed: it is there whole or not at all."""
 
+import ctypes
 import json
 import os
 import shutil
@@ -67,17 +68,19 @@ async def link(
     uv: Uv,
     *,
     link_scripts: bool = False,
+    mend: bool = False,
     seconds: float = 1800.0,
     log: Callable[[str], None] = lambda _: None,
 ) -> Linked:
     """Link `lock`, whose packages are in the package cache already, and rename it into its final place.
 
-    A prefix that is there already is taken as it is. `link_scripts` runs the code of strangers, in a copy.
+    A prefix that is there already is taken as it is, or with `mend` exchanged for the fresh one in one step, which
+    those who use it do not notice. `link_scripts` runs the code of strangers, in a copy.
 
     Raises InputFault("link-failed") for what cannot be linked, and WorldFault for a full or broken disk.
     """
     final = place.final(lock)
-    if final.is_dir():
+    if final.is_dir() and not mend:
         return Linked(final, True, _size(final, place, link_scripts))
     if len(str(final)) > MAX_PREFIX_PATH:
         raise InputFault(f"The prefix {final} would be longer than {MAX_PREFIX_PATH} characters.", reason="link-failed")
@@ -98,7 +101,7 @@ async def link(
             await link_wheels(lock, prefix, final, python, uv, work, seconds=seconds)
         _write_meta(lock, prefix)
         size = _size(prefix, place, link_scripts)
-        reused = _move(prefix, final)
+        reused = _move(prefix, final) if not mend or not final.is_dir() else exchange(prefix, final)
     except OSError as error:
         raise WorldFault(f"The prefix cannot be written: {error.strerror or error} ({error.filename}).") from error
     return Linked(final, reused, size, warnings)
@@ -191,6 +194,19 @@ def _size(prefix: Path, place: Place, link_scripts: bool) -> PrefixSize:
     size = measure(prefix)
     copied = link_scripts or prefix.stat().st_dev != place.cache.stat().st_dev
     return size.copied() if copied else size
+
+
+def exchange(fresh: Path, final: Path) -> bool:
+    """Puts `fresh` where `final` is, and the other way round, so that there is always one; False as `_move` says."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is not None:
+        here = -100  # AT_FDCWD
+        if renameat2(here, os.fsencode(fresh), here, os.fsencode(final), 2) == 0:  # RENAME_EXCHANGE
+            return False
+    # A file system that cannot exchange, such as NFS: for a moment there is none.
+    os.rename(final, fresh.with_name(f"{fresh.name}.old"))
+    os.rename(fresh, final)
+    return False
 
 
 def _move(prefix: Path, final: Path) -> bool:

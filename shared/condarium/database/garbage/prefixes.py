@@ -1,6 +1,6 @@
 """Prefixes that no kept build needs, and those that were swept and are wanted again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -123,6 +123,25 @@ def wanted(session: Session, store_id: int, *, limit: int = 20) -> list[Wanted]:
     return [Wanted(int(row[0]), int(row[1]), row[2], row[3], row[4], row[5]) for row in rows]
 
 
+def to_verify(session: Session, store_id: int) -> list[Wanted]:
+    """Every prefix that is there by its row, with a build that has it."""
+    rows = session.execute(
+        text(
+            """
+            select distinct on (prefixes.id) builds.id, prefixes.id, namespaces.name, prefixes.name,
+                prefixes.lock_hash, prefixes.path
+            from prefixes
+            join builds on builds.prefix_id = prefixes.id
+            join namespaces on namespaces.id = prefixes.namespace_id
+            where prefixes.store_id = :store and prefixes.deleted_on is null
+            order by prefixes.id, builds.deleted_on nulls first, builds.id desc
+            """
+        ),
+        {"store": store_id},
+    )
+    return [Wanted(int(row[0]), int(row[1]), row[2], row[3], row[4], row[5]) for row in rows]
+
+
 def restored(session: Session, swept: Wanted, prefix_id: int) -> None:
     """All builds that had the swept prefix have this one now."""
     session.execute(
@@ -130,9 +149,14 @@ def restored(session: Session, swept: Wanted, prefix_id: int) -> None:
     )
 
 
-def lost(session: Session, prefix_id: int) -> None:
-    """The directory is not there, whatever the row says."""
-    session.execute(
-        text("update prefixes set deleted_on = clock_timestamp() where id = :id and deleted_on is null"),
-        {"id": prefix_id},
-    )
+def forget_missing(session: Session, store_id: int, path: str, is_there: Callable[[], bool]) -> None:
+    """The directory is not there, whatever the row says: it is linked again where it is wanted."""
+    stores.lock_prefix(session, path)
+    if not is_there():
+        session.execute(
+            text(
+                "update prefixes set deleted_on = clock_timestamp() "
+                "where store_id = :store and path = :path and deleted_on is null"
+            ),
+            {"store": store_id, "path": path},
+        )
