@@ -57,7 +57,7 @@ def load_base(directory: Path) -> StoredBase:
             ImageLayer(digest, diff_id.removeprefix("sha256:"), path.stat().st_size, note, _compression(path))
         )
         blobs[digest] = path
-    return StoredBase(_base_image(saved.config, layers), blobs)
+    return StoredBase(_base_image(saved.config, layers, saved.digest), blobs)
 
 
 def import_base(source: Path, directory: Path, architecture: str | None = None) -> StoredBase:
@@ -90,6 +90,7 @@ def write_base(directory: Path, image: BaseImage) -> StoredBase:
                 "Env": [f"{name}={value}" for name, value in image.env.items()],
                 "Entrypoint": list(image.entrypoint),
                 "User": image.user,
+                "WorkingDir": image.working_dir,
             },
             "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.diff_id}" for layer in image.layers]},
             "history": [{"created": CREATED, "created_by": layer.note} for layer in image.layers],
@@ -176,7 +177,7 @@ def _compression(path: Path) -> Literal["gzip", "zstd"]:
         return "zstd" if file.read(4) == _ZSTD_MAGIC else "gzip"
 
 
-def _base_image(config: Mapping[str, Any], layers: Sequence[ImageLayer]) -> BaseImage:
+def _base_image(config: Mapping[str, Any], layers: Sequence[ImageLayer], digest: str = "") -> BaseImage:
     settings = config.get("config") or {}
     pairs = [str(pair).partition("=") for pair in settings.get("Env") or ()]
     return BaseImage(
@@ -185,6 +186,8 @@ def _base_image(config: Mapping[str, Any], layers: Sequence[ImageLayer]) -> Base
         env={name: value for name, _, value in pairs},
         entrypoint=tuple(settings.get("Entrypoint") or ()),
         user=str(settings.get("User") or ""),
+        working_dir=str(settings.get("WorkingDir") or ""),
+        digest=digest,
     )
 
 

@@ -48,10 +48,13 @@ class TarFiles:
 
 @dataclass(frozen=True)
 class SavedImage:
-    """The config as JSON, and the name of each layer's file, bottom first."""
+    """The config as JSON, and the name of each layer's file, bottom first; `digest` (`sha256:<hex>`) of its manifest,
+    empty where it has none.
+    """
 
     config: Mapping[str, Any]
     layers: tuple[str, ...]
+    digest: str = ""
 
 
 @contextmanager
@@ -103,7 +106,7 @@ def _of_layout(files: Files, architecture: str | None) -> SavedImage:
     descriptor = _one_manifest(files, _json(files, "index.json")["manifests"], architecture)
     manifest = _json(files, blob_name(descriptor["digest"]))
     config = _json(files, blob_name(manifest["config"]["digest"]))
-    return SavedImage(config, tuple(blob_name(layer["digest"]) for layer in manifest["layers"]))
+    return SavedImage(config, tuple(blob_name(layer["digest"]) for layer in manifest["layers"]), descriptor["digest"])
 
 
 def _one_manifest(files: Files, descriptors: list[dict[str, Any]], architecture: str | None) -> dict[str, Any]:

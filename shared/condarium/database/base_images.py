@@ -57,9 +57,13 @@ def store(
     actor: str,
     name: str | None = None,
     make_default: bool = False,
+    chosen: bool = False,
 ) -> Stored:
     """Records a base image whose blobs are stored. Whatever had the name before loses it; images that stand on it
-    stay as they are."""
+    stay as they are.
+
+    What an administrator has `chosen` as the default one stays so until one chooses again.
+    """
     # Several packagers start at the same time.
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     session.execute(
@@ -78,9 +82,13 @@ def store(
     if name is not None:
         session.execute(of_platform.where(BaseImageRow.name == name, others).values(name=None))
         session.execute(of_platform.where(this).values(name=name))
-    if make_default:
-        session.execute(of_platform.where(BaseImageRow.is_default, others).values(is_default=False))
+    of_others = select(BaseImageRow.id).where(BaseImageRow.platform == platform, BaseImageRow.is_default, others)
+    kept = session.execute(of_others.where(BaseImageRow.is_chosen)).first()
+    if make_default and (chosen or kept is None):
+        session.execute(of_platform.where(BaseImageRow.is_default, others).values(is_default=False, is_chosen=False))
         session.execute(of_platform.where(this).values(is_default=True))
+        if chosen:
+            session.execute(of_platform.where(this).values(is_chosen=True))
     row = session.execute(
         select(BaseImageRow).where(BaseImageRow.platform == platform, this).execution_options(populate_existing=True)
     ).scalar_one()
@@ -97,7 +105,7 @@ def choose_default(session: Session, base_id: int) -> Stored:
     row = session.get(BaseImageRow, base_id)
     if row is None:
         raise NotFound("base image does not exist")
-    return store(session, _from_row(row), platform=row.platform, actor=row.created_by, make_default=True)
+    return store(session, _from_row(row), platform=row.platform, actor=row.created_by, make_default=True, chosen=True)
 
 
 _LOCK = 0x62617365

@@ -33,9 +33,17 @@ class Reference:
         """What a registry's credential is looked up by."""
         return f"{self.url}/{self.repository}"
 
-    def __str__(self) -> str:
+    @property
+    def name(self) -> str:
+        """As people write it, without the scheme."""
+        host = self.url.partition("://")[2]
         tag = f":{self.tag}" if self.tag else ""
-        return self.address + tag + (f"@{self.digest}" if self.digest else "")
+        return f"{_HUB if host == _HUB_HOST else host}/{self.repository}{tag}" + (
+            f"@{self.digest}" if self.digest else ""
+        )
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def parse_reference(text: str) -> Reference:

@@ -105,6 +105,8 @@ class BaseImage(Created, Table):
     #: what the setting image_base calls it
     name: Mapped[str | None]
     is_default: Mapped[bool] = mapped_column(server_default="false")
+    #: an administrator made it the default one: no packager's start changes that
+    is_chosen: Mapped[bool] = mapped_column(server_default="false")
 
     __table_args__ = (
         UniqueConstraint("digest", "platform"),

@@ -54,7 +54,8 @@ class ImageLayer:
 class BaseImage:
     """What lies below the environment. Empty `layers` is an image from scratch, which has no shell and no C library.
 
-    `digest` (`sha256:<hex>`) is of the base's own manifest, `source` where that was pulled from; empty: not known.
+    `digest` (`sha256:<hex>`) is of the base's own manifest, empty where that is not known. `source` is where it was
+    pulled from, for people: images do not hang on it.
     """
 
     architecture: str
@@ -86,8 +87,7 @@ class BaseImage:
     @property
     def annotations(self) -> dict[str, str]:
         """What a manifest says about its base."""
-        said = {"org.opencontainers.image.base.digest": self.digest, "org.opencontainers.image.base.name": self.source}
-        return {key: value for key, value in said.items() if value}
+        return {"org.opencontainers.image.base.digest": self.digest} if self.digest else {}
 
 
 @dataclass(frozen=True)

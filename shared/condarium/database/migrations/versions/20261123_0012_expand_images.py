@@ -9,6 +9,9 @@ down_revision = "20261123_0011"
 
 def upgrade() -> None:
     op.add_column("base_images", sa.Column("name", sa.Text(), nullable=True))
+    op.add_column(
+        "base_images", sa.Column("is_chosen", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
     op.create_index(
         "uq_base_images_name",
         "base_images",
@@ -20,4 +23,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_index("uq_base_images_name", "base_images")
+    op.drop_column("base_images", "is_chosen")
     op.drop_column("base_images", "name")
