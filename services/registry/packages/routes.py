@@ -19,11 +19,11 @@ from condarium.errors import Unavailable
 from condarium.http.answers import Answers
 from condarium.http.json_reply import JsonReply
 from condarium.storage import blob_key
-from services.registry.blobs import blob_headers, blob_reply
+from services.registry import blobs
 from services.registry.packages import handlers
 from services.registry.packages.handlers import Ask, Body, Part, Waits
 from services.registry.registry import Registry
-from services.registry.replies import VERSION_HEADER, asked_limit
+from services.registry.replies import VERSION_HEADER, asked_limit, content_headers, is_known
 
 T = TypeVar("T")
 
@@ -67,13 +67,18 @@ def routes(registry: Registry) -> list[Route]:
             registry, request, answers, lambda: _ask(registry, part, digest, ask, handlers.find_blob)
         )
         if isinstance(found, Body):
-            return Response(found.body, headers=blob_headers(found.digest) | {"content-type": found.media_type})
-        if isinstance(found, Blob):
-            there = found
-            return await to_thread.run_sync(
-                lambda: blob_reply(request, registry.storage, there), limiter=registry.limiter
-            )
-        return Response(status_code=499)
+            headers = content_headers(found.digest)
+            if is_known(request, found.digest):
+                return Response(status_code=304, headers=headers)
+            return Response(found.body, headers=headers | {"content-type": found.media_type})
+        if not isinstance(found, Blob):
+            return Response(status_code=499)
+        elsewhere = blobs.redirect(request, registry.storage, found, digest)
+        if elsewhere is not None:
+            return elsewhere
+        return await to_thread.run_sync(
+            blobs.stream, request, registry.storage, found, digest, limiter=registry.limiter
+        )
 
     async def tags(request: Request) -> Response:
         part, _ = await _asked(registry, request)
@@ -134,10 +139,9 @@ async def _until_there(
 
 
 def _manifest_reply(request: Request, manifest: Manifest) -> Response:
-    etag = f'"sha256:{manifest.digest}"'
-    headers = blob_headers(manifest.digest) | {"etag": etag}
+    headers = content_headers(manifest.digest)
     if ":" not in request.path_params["reference"]:
         headers["cache-control"] = "private, no-cache"
-    if etag in [item.strip() for item in request.headers.get("if-none-match", "").split(",")]:
+    if is_known(request, manifest.digest):
         return Response(status_code=304, headers=headers)
     return Response(manifest.body, headers=headers | {"content-type": manifest.media_type})

@@ -8,7 +8,7 @@ from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
 
-from condarium.database import builds, inbox, leases, outbox
+from condarium.database import builds, inbox, leases, outbox, publications
 from condarium.database.garbage import marks
 from condarium.database.tables import Build, BuildArtifact, Environment, LockPlatform
 from condarium.domain.artifact import IMAGES, UNFINISHED, ArtifactState, ArtifactType
@@ -216,6 +216,8 @@ def announce(session: Session, build: Build) -> None:
     # Two artifacts that become final at the same time must see each other.
     session.execute(select(func.pg_advisory_xact_lock(_READY_LOCK, build.id % 2**31)))
     session.flush()
+    if publications.expect(session, build.id):
+        _insert(session, build.id, [ArtifactType.DOCKER_MANIFEST], actor="system")
     rows = session.execute(
         select(BuildArtifact.artifact_type, BuildArtifact.state, BuildArtifact.attempt)
         .join(Build, Build.id == BuildArtifact.build_id)

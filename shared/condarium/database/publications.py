@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, update
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -67,37 +67,25 @@ class Task:
     labels: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A row with what it belongs to; `waits_for` says why nobody can push it yet."""
-
-    row: Publication
-    rule: str
-    environment: str
-    generation: int
-    waits_for: str | None
-
-
 # -- asking ---------------------------------------------------------------------------------------------------------
 
 
-def expect(session: Session, build: Build) -> bool:
+def expect(session: Session, build_id: int) -> bool:
     """Asks for a build that is completed by all rules that fit it; whether that is news. In the transaction that
     completes it, or makes something of it.
     """
-    if build.status != Status.COMPLETED or build.deleted_on is not None:
-        return False
     rules = session.execute(
         select(PublishRule, Environment.name)
         .join(Environment, Environment.namespace_id == PublishRule.namespace_id)
-        .where(Environment.id == build.environment_id)
+        .join(Build, Build.environment_id == Environment.id)
+        .where(Build.id == build_id, Build.status == Status.COMPLETED, Build.deleted_on.is_(None))
     ).all()
     fitting = [row.id for row, environment in rules if as_rule(row).fits(environment)]
     if not fitting:
         return False
     made = session.execute(
         insert(Publication)
-        .values([{"rule_id": rule_id, "build_id": build.id} for rule_id in sorted(fitting)])
+        .values([{"rule_id": rule_id, "build_id": build_id} for rule_id in sorted(fitting)])
         .on_conflict_do_nothing(index_elements=["rule_id", "build_id"])
         .returning(Publication.id)
     ).all()
@@ -282,61 +270,3 @@ def depth(session: Session) -> int:
     return session.execute(
         select(func.count()).select_from(Publication).where(Publication.state == ArtifactState.REQUESTED)
     ).scalar_one()
-
-
-# -- showing --------------------------------------------------------------------------------------------------------
-
-
-def listed(
-    session: Session, namespace: Namespace, *, rule: str = "", state: str = "", limit: int = 100
-) -> list[Listed]:
-    """The newest first, of one rule or of all."""
-    query = (
-        select(
-            Publication,
-            PublishRule.name,
-            Environment.name.label("environment"),
-            Build.generation,
-            BuildArtifact.state.label("image"),
-            BuildArtifact.reason.label("why"),
-            ReferrerSet.state.label("referrers"),
-        )
-        .join(PublishRule, PublishRule.id == Publication.rule_id)
-        .join(Build, Build.id == Publication.build_id)
-        .join(Environment, Environment.id == Build.environment_id)
-        .outerjoin(
-            BuildArtifact,
-            and_(BuildArtifact.build_id == Build.id, BuildArtifact.artifact_type == ArtifactType.DOCKER_MANIFEST),
-        )
-        .outerjoin(ReferrerSet, ReferrerSet.build_id == Build.id)
-        .where(PublishRule.namespace_id == namespace.id)
-        .order_by(Publication.id.desc())
-        .limit(limit)
-    )
-    if rule:
-        query = query.where(PublishRule.name == rule)
-    if state:
-        query = query.where(Publication.state == state)
-    return [
-        Listed(row[0], row[1], row.environment, row.generation, _waits_for(row)) for row in session.execute(query).all()
-    ]
-
-
-def _waits_for(row: Any) -> str | None:
-    if row[0].state != ArtifactState.REQUESTED:
-        return None
-    if row.image != ArtifactState.READY:
-        return f"the image: {(row.image or 'not asked for').lower()}{f' ({row.why})' if row.why else ''}"
-    if row.referrers in UNFINISHED:
-        return "the image's referrers"
-    return None
-
-
-def forget_build(session: Session, build_id: int) -> None:
-    """Nobody pushes a deleted build; what was pushed of it stays where it is."""
-    session.execute(
-        update(Publication)
-        .where(Publication.build_id == build_id, Publication.state == ArtifactState.REQUESTED)
-        .values(state=ArtifactState.FAILED.value, reason=f"build {build_id} was deleted")
-        .execution_options(synchronize_session=False)
-    )

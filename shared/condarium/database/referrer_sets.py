@@ -4,7 +4,7 @@ from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from condarium.database import leases
+from condarium.database import leases, publications
 from condarium.database.tables import Build, ReferrerSet
 from condarium.domain.build import Status
 
@@ -67,6 +67,7 @@ def finish(session: Session, held: leases.Claim, *, fingerprint: str) -> None:
     row.state, row.reason, row.fingerprint = "READY", None, fingerprint
     row.made_on = session.execute(select(func.clock_timestamp())).scalar_one()
     leases.release(row)
+    publications.wake(session)
 
 
 def fail(session: Session, held: leases.Claim, message: str) -> None:
@@ -74,3 +75,4 @@ def fail(session: Session, held: leases.Claim, message: str) -> None:
     row = leases.guard(session, CLAIMABLE, held)
     row.state, row.reason = "FAILED", message
     leases.release(row)
+    publications.wake(session)
