@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from condarium.errors import InvalidInput, NotAuthorized, NotFound
+from condarium.errors import InvalidInput, NotAuthorized, NotFound, TooManyRequests
 
 
 class NameInvalid(InvalidInput):
@@ -23,6 +23,12 @@ class NameUnknown(NotFound):
 
 class ManifestUnknown(NotFound):
     oci: ClassVar[str] = "MANIFEST_UNKNOWN"
+
+
+class TooManyBuilds(TooManyRequests):
+    """More builds than one may start by pulls."""
+
+    oci: ClassVar[str] = "TOOMANYREQUESTS"
 
 
 class BlobUnknown(NotFound):

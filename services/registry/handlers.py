@@ -1,31 +1,21 @@
 """The use cases of the registry: which image a reference means, and which blobs a repository may serve."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
-from condarium.database import audit, builds, environments, image_tags, images, namespaces, referrers, repositories
+from condarium.database import builds, environments, image_tags, images, on_demand, referrers, repositories
 from condarium.database.images import Blob, Manifest
 from condarium.database.tables import Build, Environment
-from condarium.domain.access import Action, Visible
+from condarium.domain.access import Visible
 from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
 from condarium.domain.labels import may_be
 from condarium.domain.naming import BuildKey
-from condarium.domain.specification import parse
 from condarium.domain.tags import Generation, HashPrefix, Labelled, Latest, ambiguity, choose, parse_digest, parse_tag
-from condarium.errors import InvalidInput, PolicyError, QuotaExceeded
-from condarium.work import policy
-from condarium.work.demand import WAITED_FOR, demand
-from condarium.work.submission import submit
-from services.registry.faults import BlobUnknown, Denied, DigestInvalid, ManifestUnknown, NameInvalid, NameUnknown
+from condarium.work.demand import demand
+from services.registry.faults import BlobUnknown, DigestInvalid, ManifestUnknown, NameUnknown
 from services.registry.names import Repository, parse_repository, repository_path
-
-#: a pull by packages tries a failed build again only after this long: docker asks twice for what it cannot get
-AGAIN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +27,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Pending:
-    """It is being made; `what` says so in a sentence without an end."""
+    """It is being made; `what` says so in a sentence without an end. `before` is what serves if it takes too long."""
 
     build_id: int
     what: str
+    before: Found | None = None
 
 
 def find_image(
@@ -49,14 +40,11 @@ def find_image(
     tag: str,
     *,
     actor: str,
-    deployment: Mapping[str, Any] = policy.UNKNOWN,
 ) -> Found | Pending:
     """The image that a tag means. Asks for it, before all others, when it is not made yet.
 
     Raises NameUnknown, and ManifestUnknown with the reason when the image can never be there as things stand.
     """
-    if repository.packages:
-        _submit_on_demand(session, repository, actor=actor, deployment=deployment)
     environment = _environment(session, repository)
     wanted = parse_tag(tag)
     lock_hash = None
@@ -80,50 +68,7 @@ def find_image(
             f"{repository.text} has no tag {tag}; there are latest, build keys, generations (g1), labels "
             "(key-value), and hashes of locks and specifications"
         )
-    return _image_of(session, builds.load(session, build_id), lock_hash, actor=actor)
-
-
-def _submit_on_demand(session: Session, repository: Repository, *, actor: str, deployment: Mapping[str, Any]) -> None:
-    """Asks for the environment of these packages, unless there is one, or a try has just failed.
-
-    Raises NameInvalid for packages that cannot be asked for, Denied for what settings or the quota refuse.
-    """
-    # two pulls at the same time ask once
-    namespaces.ensure(session, repository.namespace, actor=actor, reserved=True)
-    image_tags.hold_name(session, repository.namespace, repository.environment)
-    known = environments.find(session, repository.namespace, repository.environment)
-    build_id = image_tags.latest(session, known) if known else None
-    if build_id is not None:
-        failed = builds.load(session, build_id).status in (Status.FAILED, Status.CANCELED)
-        if not failed or (image_tags.ended_seconds_ago(session, build_id) or 0) < AGAIN_SECONDS:
-            return
-    text = json.dumps({"name": repository.environment, "dependencies": list(repository.packages)})
-    try:
-        # rattler's parser: only those who pull by packages pay for its memory
-        from condarium.conda import matchspec
-
-        specification = parse(text, check_match_spec=matchspec.check)
-    except InvalidInput as error:
-        raise NameInvalid(f"{repository.text}: {error}") from None
-    try:
-        made = submit(
-            session,
-            specification,
-            namespace=repository.namespace,
-            actor=actor,
-            source="registry",
-            priority=WAITED_FOR,
-            deployment=deployment,
-        )
-    except (PolicyError, QuotaExceeded) as error:
-        raise Denied(f"{repository.text}: {error}") from None
-    audit.record(
-        session,
-        principal=actor,
-        action=Action.CREATE_ENVIRONMENT,
-        resource=repository.arn,
-        details={"operation": "pull", "build_id": made.build_id},
-    )
+    return image_of(session, builds.load(session, build_id), lock_hash, actor=actor)
 
 
 def _by_hash(session: Session, environment: Environment, digits: str) -> tuple[int | None, str | None]:
@@ -135,7 +80,11 @@ def _by_hash(session: Session, environment: Environment, digits: str) -> tuple[i
     return image_tags.by_hash(session, environment, found[0]), found[0].sha256 if found[0].kind == "lock" else None
 
 
-def _image_of(session: Session, build: Build, lock_hash: str | None, *, actor: str) -> Found | Pending:
+def image_of(session: Session, build: Build, lock_hash: str | None, *, actor: str) -> Found | Pending:
+    """The image of a build, asked for when it is not made yet; `lock_hash` wants that of one platform's lock.
+
+    Raises ManifestUnknown with the reason when it can never be there as things stand.
+    """
     if build.status in (Status.FAILED, Status.CANCELED):
         ended = "failed" if build.status == Status.FAILED else "was canceled"
         raise ManifestUnknown(f"build {build.id} {ended}: {build.status_info or 'no reason is known'}")
@@ -196,7 +145,10 @@ def find_blob(session: Session, repository: Repository, reference: str) -> Blob:
 
 def list_tags(session: Session, repository: Repository) -> list[str]:
     """All tags that can be pulled at once, in the order of their bytes. Raises NameUnknown."""
-    return image_tags.listed(session, _environment(session, repository))
+    environment = _environment(session, repository)
+    if repository.asked is not None:
+        return on_demand.listed(session, environment)
+    return image_tags.listed(session, environment)
 
 
 def catalog(session: Session, shown: Visible, last: str, default_namespace: str, limit: int) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from condarium.domain import on_demand
 from condarium.domain.naming import decode_oci, encode_oci
+from condarium.domain.on_demand import Asked
 from condarium.errors import InvalidInput
 from services.registry.faults import NameInvalid, NameUnknown
 
@@ -14,12 +15,12 @@ _LONGEST = 255
 
 @dataclass(frozen=True)
 class Repository:
-    """What a path names; `text` as the client wrote it. `packages` are match specs, of an image asked for by them."""
+    """What a path names; `text` as the client wrote it. `asked` is there for an image asked for by its packages."""
 
     namespace: str
     environment: str
     text: str
-    packages: tuple[str, ...] = ()
+    asked: Asked | None = None
 
     @property
     def scope(self) -> str:
@@ -39,12 +40,13 @@ def parse_repository(text: str, default_namespace: str) -> Repository:
             f"{text[:80]!r} is no repository: lower-case letters, digits, and single . _ or dashes between them; "
             "other characters of a name are written --xHH"
         )
-    if parts[0] in on_demand.PREFIXES:
+    made = parts[0] == on_demand.NAMESPACE and len(parts) == 2 and on_demand.is_environment(decode_oci(parts[1]) or "")
+    if parts[0] in on_demand.PREFIXES and not made:
         try:
-            packages = on_demand.parse_packages(parts[1:])
+            asked = on_demand.parse(parts[1:])
         except InvalidInput as error:
             raise NameInvalid(str(error)) from None
-        return Repository(on_demand.NAMESPACE, on_demand.environment_name(packages), text, packages)
+        return Repository(on_demand.NAMESPACE, asked.environment, text, asked)
     if len(parts) > 2:
         raise NameUnknown(f"no environment is called {text}: use namespace/environment")
     names = [decode_oci(part) for part in parts]

@@ -86,14 +86,12 @@ class Registry:
         """
         caller = await self.caller(request)
         repository = parse_repository(request.path_params["name"], self.settings.default_namespace)
-        actions = [Action.PULL_IMAGE, *([Action.CREATE_ENVIRONMENT] if repository.packages else [])]
-        refused = [each for each in actions if not caller.may(each, repository.namespace, repository.environment)]
-        if not refused:
+        if caller.may(Action.PULL_IMAGE, repository.namespace, repository.environment):
             return repository, caller
         if "authorization" in request.headers:
             # docker's first request of each pull shows nothing yet; that is no attempt
             self.tallies.denied(
-                principal=caller.name, action=refused[0], resource=repository.arn, address=address_of(request)
+                principal=caller.name, action=Action.PULL_IMAGE, resource=repository.arn, address=address_of(request)
             )
         if caller.principal.is_authenticated:
             raise NameUnknown(handlers.unknown(repository))

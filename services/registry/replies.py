@@ -4,14 +4,21 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from condarium.errors import CondariumError, WorldFault
+from condarium.errors import CondariumError, TooManyRequests, WorldFault
 from condarium.http.faults import RETRY_AFTER_SECONDS, unexpected
 from condarium.http.json_reply import JsonReply
 from services.registry.faults import PaginationInvalid, Unauthorized
 
 VERSION_HEADER = {"docker-distribution-api-version": "registry/2.0"}
 
-_CODES = {400: "UNSUPPORTED", 401: "UNAUTHORIZED", 403: "DENIED", 404: "NAME_UNKNOWN", 405: "UNSUPPORTED"}
+_CODES = {
+    400: "UNSUPPORTED",
+    401: "UNAUTHORIZED",
+    403: "DENIED",
+    404: "NAME_UNKNOWN",
+    405: "UNSUPPORTED",
+    429: "TOOMANYREQUESTS",
+}
 
 
 def render(status: int, code: str, message: str) -> Response:
@@ -33,8 +40,9 @@ async def on_condarium_error(request: Request, error: Exception) -> Response:
     reply = render(error.status, getattr(error, "oci", ""), str(error))
     if isinstance(error, Unauthorized):
         reply.headers["www-authenticate"] = error.challenge
-    if error.status == 503:
-        wait = error.retry_after if isinstance(error, WorldFault) and error.retry_after else RETRY_AFTER_SECONDS
+    if error.status in (429, 503):
+        asked = error.retry_after if isinstance(error, WorldFault | TooManyRequests) else None
+        wait = asked or RETRY_AFTER_SECONDS
         reply.headers["retry-after"] = str(max(1, round(wait)))
     return reply
 

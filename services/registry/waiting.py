@@ -10,12 +10,18 @@ from anyio import to_thread
 from starlette.requests import Request
 
 from condarium.database.outbox import Stored
-from condarium.errors import Unavailable
+from condarium.errors import Unavailable, WorldFault
 from condarium.http.feed import Feed, StreamEnded, Subscription
-from services.registry.faults import ManifestUnknown
 from services.registry.handlers import Found, Pending
 
+#: a client that asks again waits here, not there
+RETRY_AFTER = 1.0
+
 Look = Callable[[], Found | Pending]
+
+
+class StillWaiting(WorldFault):
+    """It is being made; whoever asks again goes on waiting."""
 
 
 class ClientGone(Exception):
@@ -32,7 +38,7 @@ class Waiting:
         self._poll_seconds = poll_seconds
 
     async def until_found(self, request: Request, look: Look) -> Found:
-        """Looks until the image is there. Raises what `look` raises, ManifestUnknown when it takes too long,
+        """Looks until the image is there. Raises what `look` raises, StillWaiting when it takes too long,
         ClientGone, and Unavailable when this process stops.
         """
         until = time.monotonic() + self._seconds
@@ -51,7 +57,9 @@ class Waiting:
                     builds.add(found.build_id)
                     left = until - time.monotonic()
                     if left <= 0:
-                        raise ManifestUnknown(f"{found.what}; pull again to go on waiting")
+                        if found.before is not None:
+                            return found.before
+                        raise StillWaiting(f"{found.what}; pull again to go on waiting", retry_after=RETRY_AFTER)
                     await _first(self._tick(events, min(left, self._poll_seconds)), gone)
         finally:
             gone.cancel()

@@ -5,13 +5,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from condarium.database.images import Manifest
+from condarium.domain import on_demand
 from condarium.domain.access import Action
 from condarium.http.caller import Caller
-from services.registry import handlers
+from services.registry import demanding, handlers
 from services.registry.blobs import blob_headers
+from services.registry.demanding import Puller
+from services.registry.handlers import Found, Pending
 from services.registry.names import Repository
 from services.registry.negotiation import accepted, choose
-from services.registry.registry import Registry
+from services.registry.registry import Registry, address_of
 from services.registry.waiting import ClientGone
 
 
@@ -21,22 +24,33 @@ def routes(registry: Registry) -> list[Route]:
         reference = request.path_params["reference"]
         if ":" in reference:
             found = await registry.within(lambda session: handlers.find_manifest(session, repository, reference))
+            await _note(registry, repository, found)
             return _pulled(registry, request, repository, caller, found)
         try:
-            image = await registry.waiting.until_found(
-                request,
-                lambda: registry.ask(
-                    lambda session: handlers.find_image(
-                        session, repository, reference, actor=caller.name, deployment=registry.deployment
-                    )
-                ),
-            )
+            puller = Puller(caller, address_of(request), registry.tokens.challenge(request, repository.scope))
+            image = await registry.waiting.until_found(request, lambda: _look(registry, repository, reference, puller))
         except ClientGone:
             return Response(status_code=499)
         chosen = choose(image.manifests, accepted(request.headers.getlist("accept")))
+        await _note(registry, repository, chosen)
         return _pulled(registry, request, repository, caller, chosen)
 
     return [Route("/v2/{name:path}/manifests/{reference}", manifest)]
+
+
+def _look(registry: Registry, repository: Repository, tag: str, puller: Puller) -> Found | Pending:
+    """What the tag means now; by packages it depends on who asks, too."""
+    if repository.asked is None:
+        return registry.ask(lambda session: handlers.find_image(session, repository, tag, actor=puller.caller.name))
+    return registry.ask(
+        lambda session: demanding.find_image(session, repository, tag, puller, deployment=registry.deployment)
+    )
+
+
+async def _note(registry: Registry, repository: Repository, manifest: Manifest) -> None:
+    """Images by packages live for as long as they are pulled."""
+    if repository.namespace == on_demand.NAMESPACE:
+        await registry.within(lambda session: demanding.note_pull(session, repository, manifest.digest))
 
 
 def _pulled(

@@ -36,6 +36,8 @@ class Wish:
     virtual: tuple[str, ...]
     priority: str = "strict"
     seconds: float = 300.0
+    #: packages that are newer are not there; those that do not say how old they are, are
+    exclude_newer: datetime.datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ async def _solve_with(
             channel_priority=_PRIORITIES[wish.priority],
             channel_relations="disabled",
             timeout=datetime.timedelta(seconds=wish.seconds),
+            exclude_newer=wish.exclude_newer,
+            timestamp_policy="allow-missing",
         ),
         # The solver's own limit covers the search only; reading channels may take a while the first time.
         timeout=wish.seconds + 600,
@@ -216,6 +220,8 @@ def _unsolvable(error: Exception, wish: Wish, channels: Sequence[str], settings:
     if unknown and unknown[1].startswith("__"):
         unknown = None
     where = f"Platform {wish.platform}; channels {', '.join(map(settings.short_name, channels))}."
+    if wish.exclude_newer is not None:
+        where += f" Nothing newer than {wish.exclude_newer.date()} was looked at."
     mirror = settings.mirror_sentence(channels)
     message = "\n".join(part for part in (text, where, mirror, _machine_sentence(text, wish)) if part)
     return InputFault(message, reason="no-such-package" if unknown else "unsolvable")

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session, contains_eager
 
 from condarium.database import builds, outbox
 from condarium.database.tables import Build, Environment, Namespace
-from condarium.domain.build import Status, takes_over
+from condarium.domain.build import EXCLUDE_NEWER, Status, takes_over
 from condarium.errors import InvalidInput, NotFound
 from condarium.events import EnvironmentDeleted, EnvironmentUpdated
 
@@ -76,8 +76,11 @@ def ensure(session: Session, namespace: Namespace, name: str, *, actor: str) -> 
 def point_to(session: Session, environment: Environment, build: Build, *, actor: str, source: str) -> bool:
     """After a completion: makes `build` the current one unless a newer one or a rollback stands.
 
+    What channels had on an earlier day is no newer state of an environment: such a build stands beside.
     The environment's row must be locked. Returns whether the environment points to the build now.
     """
+    if EXCLUDE_NEWER in build.settings:
+        return False
     if not takes_over(generation=build.generation, floor=environment.generation_floor):
         return False
     environment.generation_floor = build.generation

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from condarium.database import labels
 from condarium.database.tables import Build, Environment, LockPlatform, LockRow, Specification
-from condarium.domain.build import FINAL, Status
+from condarium.domain.build import EXCLUDE_NEWER, FINAL, Status
 from condarium.domain.naming import encode_tag
 from condarium.domain.tags import Candidate
 
@@ -16,7 +16,7 @@ def latest(session: Session, environment: Environment) -> int | None:
     """The current build; before there is one, the newest that may become it, or the newest that ended otherwise."""
     if environment.current_build_id is not None:
         return environment.current_build_id
-    return _best(session, environment)
+    return _best(session, environment, Build.settings[EXCLUDE_NEWER].astext.is_(None))
 
 
 def by_generation(session: Session, environment: Environment, number: int) -> int | None:

@@ -19,6 +19,9 @@ class Status(StrEnum):
 
 FINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED})
 
+#: a key of what is kept with a build (`Build.settings`): the day in UTC whose channels it is solved with
+EXCLUDE_NEWER = "exclude_newer"
+
 LEGAL_MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.BUILDING, Status.CANCELED, Status.FAILED}),
     Status.BUILDING: frozenset({Status.BUILDING, Status.QUEUED, Status.COMPLETED, Status.FAILED, Status.CANCELED}),

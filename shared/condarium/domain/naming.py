@@ -63,11 +63,16 @@ def encode_oci(name: str) -> str:
 
 def decode_oci(component: str) -> str | None:
     """The name that `encode_oci` made this of; None for what it never makes."""
-    inner = f"--{component[len(_LEADING) :]}" if component.startswith(_LEADING + "x") else component
-    name = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), inner)
+    name = unescape_oci(component)
     if not _NAME.match(name) or "--x" in name or encode_oci(name) != component:
         return None
     return name
+
+
+def unescape_oci(component: str) -> str:
+    """The text of a component, whatever it names: each `--xHH` is a character."""
+    inner = f"--{component[len(_LEADING) :]}" if component.startswith(_LEADING + "x") else component
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), inner)
 
 
 def encode_tag(text: str) -> str | None:

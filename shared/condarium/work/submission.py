@@ -1,7 +1,7 @@
 """The one way in: the gateway, the watcher and the registry submit specifications with the same function."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -39,12 +39,14 @@ def submit(
     description: str | None = None,
     priority: int = 0,
     deployment: Mapping[str, Any] = policy.UNKNOWN,
+    besides: Mapping[str, Any] = policy.UNKNOWN,
 ) -> Submitted:
     """Asks for a build: namespace, environment, specification, build and event in this one transaction.
 
     The same specification twice makes two builds, as conda-store's clients expect. `source` is the service,
     `deployment` the settings of its deployment (`Deployment.values`). What is built is what the settings make of the
-    specification now; a later change of theirs does not reach it.
+    specification now; a later change of theirs does not reach it. `besides` is kept with them (`Build.settings`),
+    and is part of what is asked for.
 
     Raises InvalidInput when the namespace or the environment cannot be named so; PolicyError and QuotaExceeded.
     """
@@ -53,12 +55,14 @@ def submit(
     settled = policy.settle(session, space, specification, deployment=deployment)
     policy.admit(session, space, deployment=deployment)
     specification = settled.specification
+    if besides:
+        specification = replace(specification, options={**specification.options, **besides})
     environment = environments.ensure(session, space, specification.name, actor=actor)
     wanted = specification.description if description is None else description
     if wanted or environment.last_generation == 0:
         environment.description = wanted
     row = _specification(session, specification, actor=actor)
-    build = _build(session, environment, row, actor=actor, priority=priority, settings=settled.engine)
+    build = _build(session, environment, row, actor=actor, priority=priority, settings={**settled.engine, **besides})
     outbox.add(
         session,
         BuildQueued(

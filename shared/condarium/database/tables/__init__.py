@@ -10,6 +10,7 @@ from condarium.database.tables.garbage import Condemned, LiveKey, Pin, Sweep, Sw
 from condarium.database.tables.labels import BuildLabel
 from condarium.database.tables.locks import LockPackage, LockRow
 from condarium.database.tables.messages import Inbox, Outbox
+from condarium.database.tables.on_demand import OnDemandPull, OnDemandStart
 from condarium.database.tables.packages import (
     Channel,
     ChannelSync,
@@ -59,6 +60,8 @@ __all__ = [
     "NamespaceHolding",
     "NamespaceRole",
     "NamespaceUsage",
+    "OnDemandPull",
+    "OnDemandStart",
     "Outbox",
     "Package",
     "PackageAccess",
