@@ -40,16 +40,17 @@ def warm_up(url: str, token: str = "") -> None:
     run(url, token, seconds=1)
 
 
-def run(url: str, token: str = "", *, seconds: float = 4.0) -> Load:
-    """Asks `url` over CONNECTIONS connections. Raises RuntimeError when a reply is not 200."""
+def run(url: str, token: str = "", *, seconds: float = 4.0, connections: int = CONNECTIONS) -> Load:
+    """Asks `url` over so many connections. Raises RuntimeError when a reply is not 200."""
     if shutil.which("wrk"):
-        return _wrk(url, token, seconds)
-    return _own(url, token, max(200, round(_own(url, token, 100).per_second * seconds)))
+        return _wrk(url, token, seconds, connections)
+    count = round(_own(url, token, 100, connections).per_second * seconds)
+    return _own(url, token, max(200, count), connections)
 
 
-def _wrk(url: str, token: str, seconds: float) -> Load:
+def _wrk(url: str, token: str, seconds: float, connections: int) -> Load:
     header = ["-H", f"Authorization: Bearer {token}"] if token else []
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency", *header, url]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", *header, url]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(said)
@@ -61,8 +62,8 @@ def _wrk(url: str, token: str, seconds: float) -> Load:
     return Load(int(count), float(per_second), round(found["50"], 2), round(found["99"], 2))
 
 
-def _own(url: str, token: str, count: int) -> Load:
-    command = [sys.executable, "-m", "benchmarks.load", url, token, str(CONNECTIONS), str(count)]
+def _own(url: str, token: str, count: int, connections: int) -> Load:
+    command = [sys.executable, "-m", "benchmarks.load", url, token, str(connections), str(count)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -12,7 +12,7 @@ from condarium.http.server import serve
 from condarium.messaging import broker
 from condarium.messaging.relay import Relay
 from condarium.storage import open_storage
-from services.registry.config import Settings, defaults
+from services.registry.config import Settings, defaults, tls
 from services.registry.service import Registry, make_app
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     try:
         settings = config.load(Settings, os.environ)
         defaults(settings)
+        certificate = tls(settings)
         deployment = config.load(Deployment, os.environ).values
         log.configure("registry", settings.log_level)
         database = Database(
@@ -41,7 +42,13 @@ def main() -> int:
         return 2
     relay.start()
     try:
-        serve(make_app(registry), host=settings.bind, port=settings.registry_port, on_stop=feed.close)
+        serve(
+            make_app(registry),
+            host=settings.bind,
+            port=settings.registry_port,
+            on_stop=feed.close,
+            tls=certificate,
+        )
     except OSError as error:
         sys.stderr.write(f"cannot listen on {settings.bind}:{settings.registry_port}: {error.strerror or error}\n")
         return 2

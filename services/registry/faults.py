@@ -2,7 +2,11 @@
 
 from typing import ClassVar
 
+<<<<<<< services/registry/faults.py
+from condarium.errors import InvalidInput, NotAuthorized, NotFound, TooManyRequests, Unavailable
+=======
 from condarium.errors import InvalidInput, NotAuthorized, NotFound, TooManyRequests
+>>>>>>> /tmp/j4/n
 
 
 class NameInvalid(InvalidInput):
@@ -25,6 +29,19 @@ class ManifestUnknown(NotFound):
     oci: ClassVar[str] = "MANIFEST_UNKNOWN"
 
 
+<<<<<<< services/registry/faults.py
+class StillMaking(Unavailable):
+    """`retry_after` is in seconds."""
+
+    oci: ClassVar[str] = "UNAVAILABLE"
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+=======
+>>>>>>> /tmp/j4/n
 class TooManyBuilds(TooManyRequests):
     """More builds than one may start by pulls."""
 
@@ -39,6 +56,13 @@ class Denied(NotAuthorized):
     """A setting or the quota of the namespace does not allow it; other credentials would not help."""
 
     oci: ClassVar[str] = "DENIED"
+
+
+class Unsupported(InvalidInput):
+    """Pushing."""
+
+    status = 405
+    oci: ClassVar[str] = "UNSUPPORTED"
 
 
 class Unauthorized(NotAuthorized):

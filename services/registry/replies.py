@@ -7,7 +7,7 @@ from starlette.responses import Response
 from condarium.errors import CondariumError, TooManyRequests, WorldFault
 from condarium.http.faults import RETRY_AFTER_SECONDS, unexpected
 from condarium.http.json_reply import JsonReply
-from services.registry.faults import PaginationInvalid, Unauthorized
+from services.registry.faults import PaginationInvalid, StillMaking, Unauthorized
 
 VERSION_HEADER = {"docker-distribution-api-version": "registry/2.0"}
 
@@ -18,6 +18,10 @@ _CODES = {
     404: "NAME_UNKNOWN",
     405: "UNSUPPORTED",
     429: "TOOMANYREQUESTS",
+<<<<<<< services/registry/replies.py
+    503: "UNAVAILABLE",
+=======
+>>>>>>> /tmp/j4/n
 }
 
 
@@ -41,7 +45,11 @@ async def on_condarium_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Unauthorized):
         reply.headers["www-authenticate"] = error.challenge
     if error.status in (429, 503):
+<<<<<<< services/registry/replies.py
+        asked = error.retry_after if isinstance(error, WorldFault | TooManyRequests | StillMaking) else None
+=======
         asked = error.retry_after if isinstance(error, WorldFault | TooManyRequests) else None
+>>>>>>> /tmp/j4/n
         wait = asked or RETRY_AFTER_SECONDS
         reply.headers["retry-after"] = str(max(1, round(wait)))
     return reply
@@ -54,6 +62,27 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     reply = render(error.status_code, "", sentence.get(error.status_code, str(error.detail)))
     reply.headers.update(error.headers or {})
     return reply
+
+
+def content_headers(sha256: str, reference: str | None = None) -> dict[str, str]:
+    """Of what a digest names; `reference` is the digest that was asked for.
+
+    It names these bytes for ever; whether the client may have them is asked each time, so not `public`.
+    """
+    return VERSION_HEADER | {
+        "docker-content-digest": reference or f"sha256:{sha256}",
+        "etag": f'"sha256:{sha256}"',
+        "cache-control": "private, max-age=31536000, immutable",
+    }
+
+
+def is_known(request: Request, sha256: str) -> bool:
+    """Whether the client says that it has these bytes."""
+    header = request.headers.get("if-none-match")
+    if header is None:
+        return False
+    etags = [item.strip().removeprefix("W/") for item in header.split(",")]
+    return "*" in etags or f'"sha256:{sha256}"' in etags
 
 
 def asked_limit(text: str | None) -> int | None:

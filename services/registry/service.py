@@ -29,6 +29,7 @@ async def _running(registry: Registry) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        await registry.remembered.close()
 
 
 def make_app(registry: Registry) -> Starlette:

@@ -5,19 +5,27 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
-import anyio
-from anyio import to_thread
 from starlette.requests import Request
 
 from condarium.database.outbox import Stored
 from condarium.errors import Unavailable, WorldFault
 from condarium.http.feed import Feed, StreamEnded, Subscription
+<<<<<<< services/registry/waiting.py
+from services.registry.faults import StillMaking
+from services.registry.handlers import Found, Pending
+
+#: when a client that was told to come again should
+AGAIN_SECONDS = 5.0
+
+Look = Callable[[], Awaitable[Found | Pending]]
+=======
 from services.registry.handlers import Found, Pending
 
 #: a client that asks again waits here, not there
 RETRY_AFTER = 1.0
 
 Look = Callable[[], Found | Pending]
+>>>>>>> /tmp/j4/n
 
 
 class StillWaiting(WorldFault):
@@ -29,20 +37,23 @@ class ClientGone(Exception):
 
 
 class Waiting:
-    """`poll_seconds` is how often a waiter looks even when no event came; looks take their threads out of `limiter`."""
+    """`poll_seconds` is how often a waiter looks even when no event came."""
 
-    def __init__(self, feed: Feed, limiter: anyio.CapacityLimiter, *, seconds: float, poll_seconds: float) -> None:
+    def __init__(self, feed: Feed, *, seconds: float, poll_seconds: float) -> None:
         self._feed = feed
-        self._limiter = limiter
         self._seconds = seconds
         self._poll_seconds = poll_seconds
 
     async def until_found(self, request: Request, look: Look) -> Found:
+<<<<<<< services/registry/waiting.py
+        """Looks until the image is there. Raises what `look` raises, StillMaking when it takes too long,
+=======
         """Looks until the image is there. Raises what `look` raises, StillWaiting when it takes too long,
+>>>>>>> /tmp/j4/n
         ClientGone, and Unavailable when this process stops.
         """
         until = time.monotonic() + self._seconds
-        found = await to_thread.run_sync(look, limiter=self._limiter)
+        found = await look()
         if isinstance(found, Found):
             return found
         gone = asyncio.ensure_future(_disconnected(request))
@@ -51,7 +62,7 @@ class Waiting:
             with self._events(lambda event: event.build_id in builds) as events:
                 while True:
                     # once more after the subscription began: what happened in between wakes nobody
-                    found = await to_thread.run_sync(look, limiter=self._limiter)
+                    found = await look()
                     if isinstance(found, Found):
                         return found
                     builds.add(found.build_id)
@@ -59,7 +70,11 @@ class Waiting:
                     if left <= 0:
                         if found.before is not None:
                             return found.before
+<<<<<<< services/registry/waiting.py
+                        raise StillMaking(f"{found.what}; pull again to go on waiting", AGAIN_SECONDS)
+=======
                         raise StillWaiting(f"{found.what}; pull again to go on waiting", retry_after=RETRY_AFTER)
+>>>>>>> /tmp/j4/n
                     await _first(self._tick(events, min(left, self._poll_seconds)), gone)
         finally:
             gone.cancel()

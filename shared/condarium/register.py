@@ -145,6 +145,37 @@ _HTTP: list[tuple[str, Any, str | None, str]] = [
         "how long rows of the audit log are kept; 0 keeps them for ever",
     ),
     ("REGISTRY_PORT", ("integer", 0, 65535), "5000", "the registry's port"),
+    (
+        "REGISTRY_TLS_CERTIFICATE",
+        "path",
+        None,
+        "PEM file of the registry's certificate with those between it and its authority; unset, a proxy does TLS or nobody",
+    ),
+    ("REGISTRY_TLS_KEY", "path", None, "PEM file of the private key of CONDARIUM_REGISTRY_TLS_CERTIFICATE"),
+    (
+        "REGISTRY_MANIFESTS_PER_MINUTE",
+        ("integer", 0, 10_000_000),
+        "0",
+        "manifests that one principal may ask of each registry process in a minute; 0 is no limit",
+    ),
+    (
+        "REGISTRY_BLOBS_PER_MINUTE",
+        ("integer", 0, 10_000_000),
+        "0",
+        "blobs that one principal may ask of each registry process in a minute; 0 is no limit",
+    ),
+    (
+        "REGISTRY_ANONYMOUS_MANIFESTS_PER_MINUTE",
+        ("integer", 0, 10_000_000),
+        "0",
+        "the same of manifests for an address that shows no credentials; 0 is no limit",
+    ),
+    (
+        "REGISTRY_ANONYMOUS_BLOBS_PER_MINUTE",
+        ("integer", 0, 10_000_000),
+        "0",
+        "the same of blobs for an address that shows no credentials; 0 is no limit",
+    ),
     ("REGISTRY_WAIT_SECONDS", ("number", 0, 3600), "600", "how long a pull waits for an image that is being made"),
 ]
 _CONDA: list[tuple[str, Any, str | None, str]] = [

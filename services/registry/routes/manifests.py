@@ -8,6 +8,18 @@ from condarium.database.images import Manifest
 from condarium.domain import on_demand
 from condarium.domain.access import Action
 from condarium.http.caller import Caller
+<<<<<<< services/registry/routes/manifests.py
+from services.registry import demanding, handlers, referrers
+from services.registry.demanding import Puller
+from services.registry.digests import as_sha256
+from services.registry.faults import ManifestUnknown
+from services.registry.handlers import Found, Pending
+from services.registry.names import Repository
+from services.registry.negotiation import accepted, choose
+from services.registry.rates import MANIFESTS
+from services.registry.registry import Registry, address_of
+from services.registry.replies import content_headers, is_known
+=======
 from services.registry import demanding, handlers
 from services.registry.blobs import blob_headers
 from services.registry.demanding import Puller
@@ -15,16 +27,29 @@ from services.registry.handlers import Found, Pending
 from services.registry.names import Repository
 from services.registry.negotiation import accepted, choose
 from services.registry.registry import Registry, address_of
+>>>>>>> /tmp/j4/n
 from services.registry.waiting import ClientGone
 
 
 def routes(registry: Registry) -> list[Route]:
     async def manifest(request: Request) -> Response:
-        repository, caller = await registry.authorized(request)
+        repository, caller = await registry.authorized(request, MANIFESTS)
         reference = request.path_params["reference"]
         if ":" in reference:
+<<<<<<< services/registry/routes/manifests.py
+            digest = await as_sha256(registry, repository, reference, ManifestUnknown)
+            found = await registry.remembered.answer(
+                ("manifest", repository.arn, digest),
+                lambda session: handlers.find_manifest(session, repository, digest),
+            )
+            await _note(registry, repository, found)
+            return _pulled(registry, request, repository, caller, found)
+        if referrers.is_tag(reference):
+            found = await registry.within(lambda session: referrers.tagged(session, repository, reference))
+=======
             found = await registry.within(lambda session: handlers.find_manifest(session, repository, reference))
             await _note(registry, repository, found)
+>>>>>>> /tmp/j4/n
             return _pulled(registry, request, repository, caller, found)
         try:
             puller = Puller(caller, address_of(request), registry.tokens.challenge(request, repository.scope))
@@ -38,17 +63,34 @@ def routes(registry: Registry) -> list[Route]:
     return [Route("/v2/{name:path}/manifests/{reference}", manifest)]
 
 
+<<<<<<< services/registry/routes/manifests.py
+async def _look(registry: Registry, repository: Repository, tag: str, puller: Puller) -> Found | Pending:
+    """What the tag means now. What is asked for by its packages is asked each time: by whom decides, and is counted."""
+    if repository.asked is not None:
+        return await registry.within(
+            lambda session: demanding.find_image(session, repository, tag, puller, deployment=registry.deployment)
+        )
+    return await registry.remembered.answer(
+        ("tag", repository.arn, tag),
+        lambda session: handlers.find_image(session, repository, tag, actor=puller.caller.name),
+        keep=lambda found: isinstance(found, Found),
+=======
 def _look(registry: Registry, repository: Repository, tag: str, puller: Puller) -> Found | Pending:
     """What the tag means now; by packages it depends on who asks, too."""
     if repository.asked is None:
         return registry.ask(lambda session: handlers.find_image(session, repository, tag, actor=puller.caller.name))
     return registry.ask(
         lambda session: demanding.find_image(session, repository, tag, puller, deployment=registry.deployment)
+>>>>>>> /tmp/j4/n
     )
 
 
 async def _note(registry: Registry, repository: Repository, manifest: Manifest) -> None:
+<<<<<<< services/registry/routes/manifests.py
+    """What others asked for by its packages is kept as long as it is pulled."""
+=======
     """Images by packages live for as long as they are pulled."""
+>>>>>>> /tmp/j4/n
     if repository.namespace == on_demand.NAMESPACE:
         await registry.within(lambda session: demanding.note_pull(session, repository, manifest.digest))
 
@@ -66,11 +108,12 @@ def _pulled(
 
 
 def _reply(request: Request, manifest: Manifest) -> Response:
-    etag = f'"sha256:{manifest.digest}"'
-    headers = blob_headers(manifest.digest) | {"etag": etag, "vary": "Accept"}
-    if ":" not in request.path_params["reference"]:
+    reference = request.path_params["reference"]
+    by_digest = ":" in reference
+    headers = content_headers(manifest.digest, reference if by_digest else None) | {"vary": "Accept"}
+    if not by_digest:
         headers["cache-control"] = "private, no-cache"
-    known = [item.strip() for item in request.headers.get("if-none-match", "").split(",")]
-    if etag in known:
+    if is_known(request, manifest.digest):
         return Response(status_code=304, headers=headers)
-    return Response(manifest.body, headers=headers | {"content-type": manifest.media_type})
+    headers |= {"content-type": manifest.media_type, "content-length": str(len(manifest.body))}
+    return Response(manifest.body if request.method == "GET" else b"", headers=headers)

@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from condarium.database.garbage import marks
 from condarium.database.garbage.references import CONTENT_PREFIX
-from condarium.database.tables import Build, Image, ImageBlob, LockPlatform, LockRow
+from condarium.database.tables import Build, BuildArtifact, Image, ImageBlob, LockPlatform, LockRow
+from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.image import OCI_MANIFEST
 from condarium.domain.image.index import MEMBER_TYPES
 
@@ -146,13 +147,24 @@ def made_of(manifests: Iterable[tuple[str, str, bytes]], size: int) -> Made:
     )
 
 
-def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:
-    """The oldest image of one platform's lock, in all its encodings: what a lock hash names stays the same."""
-    marks.clear_of_lock(session, marks.IMAGES, lock_hash)
+def first_of_lock(session: Session, lock_hash: str, environment_id: int, kind: ArtifactType) -> list[Manifest]:
+    """The oldest image of one platform's lock that a build of the environment has, in all its encodings: what a lock
+    hash names stays the same. `kind` is DOCKER_MANIFEST or its twin in zstd.
+    """
+    index = aliased(ImageBlob)
     query = (
         select(Image.digest)
         .join(LockRow, LockRow.id == Image.lock_id)
-        .where(LockRow.sha256 == lock_hash, Image.media_type.not_in(tuple(MEMBER_TYPES)))
+        .outerjoin(index, index.blob_digest == Image.digest)
+        .join(BuildArtifact, or_(BuildArtifact.digest == Image.digest, BuildArtifact.digest == index.image_digest))
+        .join(Build, Build.id == BuildArtifact.build_id)
+        .where(
+            LockRow.sha256 == lock_hash,
+            Image.media_type.not_in(tuple(MEMBER_TYPES)),
+            BuildArtifact.artifact_type == kind.value,
+            BuildArtifact.state == ArtifactState.READY,
+            Build.environment_id == environment_id,
+        )
         .order_by(Image.created_on, Image.digest)
         .limit(1)
     )
@@ -162,13 +174,13 @@ def first_of_lock(session: Session, lock_hash: str) -> list[Manifest]:
 
 def manifest_of(session: Session, environment_id: int, digest: str) -> Manifest | None:
     """The manifest with that digest, if an image of the environment has it."""
-    row = session.execute(_MANIFEST.where(Image.digest == digest, _in(environment_id))).first()
+    row = session.execute(_MANIFEST.where(Image.digest == digest, of_environment(environment_id))).first()
     if row is None:
         return None
     if row.media_type in tuple(MEMBER_TYPES):
         # an index stands under the lock of its first image; the others must be this environment's, too
         named = select(ImageBlob.blob_digest).where(ImageBlob.image_digest == digest)
-        ours = select(Image.digest).where(Image.digest.in_(named), _in(environment_id))
+        ours = select(Image.digest).where(Image.digest.in_(named), of_environment(environment_id))
         if set(session.execute(named).scalars()) != set(session.execute(ours).scalars()):
             return None
     return Manifest(*row)
@@ -179,7 +191,11 @@ def blob_of(session: Session, environment_id: int, digest: str) -> Blob | None:
     row = session.execute(
         select(ImageBlob.blob_digest, ImageBlob.media_type, ImageBlob.size)
         .join(Image, Image.digest == ImageBlob.image_digest)
-        .where(ImageBlob.blob_digest == digest, Image.media_type.not_in(tuple(MEMBER_TYPES)), _in(environment_id))
+        .where(
+            ImageBlob.blob_digest == digest,
+            Image.media_type.not_in(tuple(MEMBER_TYPES)),
+            of_environment(environment_id),
+        )
         .limit(1)
     ).first()
     return Blob(*row) if row else None
@@ -190,7 +206,8 @@ _MANIFEST = select(Image.digest, Image.media_type, Image.manifest, LockRow.platf
 )
 
 
-def _in(environment_id: int) -> ColumnElement[bool]:
+def of_environment(environment_id: int) -> ColumnElement[bool]:
+    """Whether an image is of a lock that a build of the environment has."""
     return (
         exists()
         .where(

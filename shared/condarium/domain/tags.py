@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from condarium.domain.labels import may_be
 from condarium.domain.naming import BuildKey, decode_tag, parse_build_key
 
+#: what a tag ends with that asks for layers in zstd
+ZSTD_SUFFIX = "-zstd"
+LONGEST_TAG = 128
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _GENERATION = re.compile(r"g([1-9][0-9]{0,17})\Z")
 _HASH = re.compile(r"[0-9a-f]{8,64}\Z")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
+_ANY_DIGEST = re.compile(r"(?:(sha256):([0-9a-f]{64})|(sha512):([0-9a-f]{128}))\Z")
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,30 @@ def _labelled(text: str) -> Labelled | None:
     return Labelled(tuple(labels)) if labels else None
 
 
+def twin_of(text: str) -> str | None:
+    """The tag whose image in zstd `text` asks for: `latest` of `latest-zstd`; None for other tags."""
+    plain = text.removesuffix(ZSTD_SUFFIX)
+    return plain if plain and plain != text else None
+
+
 def parse_digest(text: str) -> str | None:
     """The hex digits of a `sha256:` digest; None for anything else."""
     match = _DIGEST.match(text)
     return match[1] if match else None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """`algorithm` is sha256 or sha512, `digits` are hex."""
+
+    algorithm: str
+    digits: str
+
+
+def parse_any_digest(text: str) -> Digest | None:
+    """A digest by one of the two algorithms of the specification; None for anything else."""
+    match = _ANY_DIGEST.match(text)
+    return Digest(match[1] or match[3], match[2] or match[4]) if match else None
 
 
 @dataclass(frozen=True)

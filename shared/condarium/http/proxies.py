@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from condarium.errors import ConfigError
@@ -15,6 +16,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PAIR = re.compile(r'\s*([A-Za-z]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]+)\s*\Z')
 #: what a Host header may hold; anything else could end up in an address that we send people to
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+
+
+#: where a scope keeps the host that a trusted proxy said
+_FORWARDED_HOST = "condarium.forwarded_host"
+
+
+def forwarded_host(connection: HTTPConnection) -> str:
+    """host[:port] as a trusted proxy said it; empty where none did."""
+    return str(connection.scope.get(_FORWARDED_HOST, ""))
 
 
 def networks(names: Iterable[str]) -> tuple[Network, ...]:
@@ -72,6 +82,7 @@ class Proxies:
         if _HOST.match(host):
             others = [(name, value) for name, value in scope["headers"] if name != b"host"]
             scope["headers"] = [*others, (b"host", host.encode())]
+            scope[_FORWARDED_HOST] = host
 
     def _trusts(self, client: str) -> bool:
         try:

@@ -3,12 +3,45 @@
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from condarium.errors import ConfigError
+
 GRACE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Files of a certificate (with those between it and its authority) and of its private key."""
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def load(cls, certificate: Path | None, key: Path | None, *, names: tuple[str, str]) -> "Tls":
+        """Raises ConfigError unless both are there and belong together; `names` are those of their settings."""
+        if certificate is None or key is None:
+            raise ConfigError(f"{names[0]} and {names[1]} go together: only one of them is set")
+        for name, path in zip(names, (certificate, key), strict=True):
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise ConfigError(f"{name}: cannot read {path}: {error.strerror}") from None
+        try:
+            # a key with a passphrase would ask the terminal for it
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+        except (ssl.SSLError, ValueError, OSError):
+            raise ConfigError(
+                f"{names[0]}, {names[1]}: {certificate} and {key} are no PEM certificate and its private key "
+                "without a passphrase"
+            ) from None
+        return cls(certificate, key)
 
 
 class _Server(uvicorn.Server):
@@ -22,7 +55,9 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: ASGIApp, *, host: str, port: int, on_stop: Callable[[], None] = lambda: None) -> None:
+def serve(
+    app: ASGIApp, *, host: str, port: int, on_stop: Callable[[], None] = lambda: None, tls: Tls | None = None
+) -> None:
     """Serves until SIGTERM or SIGINT; `on_stop` is called in the loop as soon as the stop begins.
 
     Requests under way get GRACE_SECONDS. Raises OSError when the port is taken.
@@ -31,12 +66,12 @@ def serve(app: ASGIApp, *, host: str, port: int, on_stop: Callable[[], None] = l
         # uvicorn raises the signal once more after it has stopped: then the caller still has to clean up.
         signal.signal(number, lambda *_: None)
     with listening(host, port) as sock:
-        made = server(app, on_stop=on_stop)
+        made = server(app, on_stop=on_stop, tls=tls)
         with asyncio.Runner(loop_factory=made.config.get_loop_factory()) as runner:
             runner.run(made.serve(sockets=[sock]))
 
 
-def server(app: ASGIApp, *, on_stop: Callable[[], None] = lambda: None) -> uvicorn.Server:
+def server(app: ASGIApp, *, on_stop: Callable[[], None] = lambda: None, tls: Tls | None = None) -> uvicorn.Server:
     """A server for sockets of one's own."""
     config = uvicorn.Config(
         app,
@@ -49,6 +84,8 @@ def server(app: ASGIApp, *, on_stop: Callable[[], None] = lambda: None) -> uvico
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
         ws="none",
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     return _Server(config, on_stop)
 

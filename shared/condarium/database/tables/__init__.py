@@ -1,10 +1,11 @@
 """What is kept. Every column has a sentence; times are `timestamptz` on the database's clock."""
 
-from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifact, Image, ImageBlob, Piece
+from condarium.database.tables.artifacts import Archive, BaseImage, BuildArtifact, Image, ImageBlob, Interpreter, Piece
 from condarium.database.tables.audit import Audit
 from condarium.database.tables.builds import Build, LockPlatform, LogChunk, Prefix, Store
 from condarium.database.tables.counts import RowCount
 from condarium.database.tables.credentials import Credential, PackageAccess
+from condarium.database.tables.digests import BlobDigest
 from condarium.database.tables.environments import Environment, Namespace, Specification
 from condarium.database.tables.garbage import Condemned, LiveKey, Pin, Sweep, SweepPart
 from condarium.database.tables.labels import BuildLabel
@@ -36,6 +37,7 @@ __all__ = [
     "Archive",
     "Audit",
     "BaseImage",
+    "BlobDigest",
     "Build",
     "BuildArtifact",
     "BuildLabel",
@@ -48,6 +50,7 @@ __all__ = [
     "Image",
     "ImageBlob",
     "Inbox",
+    "Interpreter",
     "Leased",
     "LiveKey",
     "LockLink",
