@@ -9,5 +9,6 @@ Besides the five files: `slots` (who makes artifacts), `making` (one artifact, i
 `tarball` and `image` (the three kinds of artifacts), `access` (credentials, and the right to what others fetched),
 `pieces` (what is missing of layers and members), `children` (warm child processes for many jobs), `renderer` (the
 child), `jobs` (what is said between the two), `base_image` (what images stand on),
+`bases` (a command for administrators: base images pulled, imported and chosen),
 `sweeping` (garbage in rows, storage and the archive cache).
 """

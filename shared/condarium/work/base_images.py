@@ -14,6 +14,8 @@ from condarium.database import Database, base_images
 from condarium.database.base_images import Stored
 from condarium.domain.image import architecture, platform_of
 from condarium.domain.image.plan import LARGEST_BUDGET
+from condarium.domain.settings.keys import KEYS
+from condarium.domain.settings.values import check_value
 from condarium.errors import ConfigError, InputFault, InvalidInput
 from condarium.oci.connection import Connection
 from condarium.oci.copying import copy_image
@@ -32,6 +34,13 @@ class Choice:
     make_default: bool
     actor: str
     chosen: bool = True
+
+
+def check_name(name: str | None) -> str | None:
+    """As the setting image_base allows it. Raises InvalidInput."""
+    if name is None:
+        return None
+    return str(check_value("image_base", KEYS["image_base"], name, check_match_spec=lambda _: None))
 
 
 def pull(
