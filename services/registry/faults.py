@@ -2,11 +2,7 @@
 
 from typing import ClassVar
 
-<<<<<<< services/registry/faults.py
 from condarium.errors import InvalidInput, NotAuthorized, NotFound, TooManyRequests, Unavailable
-=======
-from condarium.errors import InvalidInput, NotAuthorized, NotFound, TooManyRequests
->>>>>>> /tmp/j4/n
 
 
 class NameInvalid(InvalidInput):
@@ -29,7 +25,6 @@ class ManifestUnknown(NotFound):
     oci: ClassVar[str] = "MANIFEST_UNKNOWN"
 
 
-<<<<<<< services/registry/faults.py
 class StillMaking(Unavailable):
     """`retry_after` is in seconds."""
 
@@ -40,8 +35,6 @@ class StillMaking(Unavailable):
         self.retry_after = retry_after
 
 
-=======
->>>>>>> /tmp/j4/n
 class TooManyBuilds(TooManyRequests):
     """More builds than one may start by pulls."""
 

@@ -110,13 +110,7 @@ class Registry:
             return repository, caller
         if "authorization" in request.headers:
             # docker's first request of each pull shows nothing yet; that is no attempt
-<<<<<<< services/registry/registry.py
             self.refused(request, caller.name, action=Action.PULL_IMAGE, resource=repository.arn)
-=======
-            self.tallies.denied(
-                principal=caller.name, action=Action.PULL_IMAGE, resource=repository.arn, address=address_of(request)
-            )
->>>>>>> /tmp/j4/n
         if caller.principal.is_authenticated:
             raise NameUnknown(handlers.unknown(repository))
         raise Unauthorized(

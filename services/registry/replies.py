@@ -18,10 +18,7 @@ _CODES = {
     404: "NAME_UNKNOWN",
     405: "UNSUPPORTED",
     429: "TOOMANYREQUESTS",
-<<<<<<< services/registry/replies.py
     503: "UNAVAILABLE",
-=======
->>>>>>> /tmp/j4/n
 }
 
 
@@ -45,11 +42,7 @@ async def on_condarium_error(request: Request, error: Exception) -> Response:
     if isinstance(error, Unauthorized):
         reply.headers["www-authenticate"] = error.challenge
     if error.status in (429, 503):
-<<<<<<< services/registry/replies.py
         asked = error.retry_after if isinstance(error, WorldFault | TooManyRequests | StillMaking) else None
-=======
-        asked = error.retry_after if isinstance(error, WorldFault | TooManyRequests) else None
->>>>>>> /tmp/j4/n
         wait = asked or RETRY_AFTER_SECONDS
         reply.headers["retry-after"] = str(max(1, round(wait)))
     return reply

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from condarium.database.outbox import Stored
 from condarium.errors import Unavailable, WorldFault
 from condarium.http.feed import Feed, StreamEnded, Subscription
-<<<<<<< services/registry/waiting.py
 from services.registry.faults import StillMaking
 from services.registry.handlers import Found, Pending
 
@@ -18,14 +17,6 @@ from services.registry.handlers import Found, Pending
 AGAIN_SECONDS = 5.0
 
 Look = Callable[[], Awaitable[Found | Pending]]
-=======
-from services.registry.handlers import Found, Pending
-
-#: a client that asks again waits here, not there
-RETRY_AFTER = 1.0
-
-Look = Callable[[], Found | Pending]
->>>>>>> /tmp/j4/n
 
 
 class StillWaiting(WorldFault):
@@ -45,11 +36,7 @@ class Waiting:
         self._poll_seconds = poll_seconds
 
     async def until_found(self, request: Request, look: Look) -> Found:
-<<<<<<< services/registry/waiting.py
         """Looks until the image is there. Raises what `look` raises, StillMaking when it takes too long,
-=======
-        """Looks until the image is there. Raises what `look` raises, StillWaiting when it takes too long,
->>>>>>> /tmp/j4/n
         ClientGone, and Unavailable when this process stops.
         """
         until = time.monotonic() + self._seconds
@@ -70,11 +57,7 @@ class Waiting:
                     if left <= 0:
                         if found.before is not None:
                             return found.before
-<<<<<<< services/registry/waiting.py
                         raise StillMaking(f"{found.what}; pull again to go on waiting", AGAIN_SECONDS)
-=======
-                        raise StillWaiting(f"{found.what}; pull again to go on waiting", retry_after=RETRY_AFTER)
->>>>>>> /tmp/j4/n
                     await _first(self._tick(events, min(left, self._poll_seconds)), gone)
         finally:
             gone.cancel()

@@ -8,7 +8,6 @@ from condarium.database.images import Manifest
 from condarium.domain import on_demand
 from condarium.domain.access import Action
 from condarium.http.caller import Caller
-<<<<<<< services/registry/routes/manifests.py
 from services.registry import demanding, handlers, referrers
 from services.registry.demanding import Puller
 from services.registry.digests import as_sha256
@@ -19,15 +18,6 @@ from services.registry.negotiation import accepted, choose
 from services.registry.rates import MANIFESTS
 from services.registry.registry import Registry, address_of
 from services.registry.replies import content_headers, is_known
-=======
-from services.registry import demanding, handlers
-from services.registry.blobs import blob_headers
-from services.registry.demanding import Puller
-from services.registry.handlers import Found, Pending
-from services.registry.names import Repository
-from services.registry.negotiation import accepted, choose
-from services.registry.registry import Registry, address_of
->>>>>>> /tmp/j4/n
 from services.registry.waiting import ClientGone
 
 
@@ -36,7 +26,6 @@ def routes(registry: Registry) -> list[Route]:
         repository, caller = await registry.authorized(request, MANIFESTS)
         reference = request.path_params["reference"]
         if ":" in reference:
-<<<<<<< services/registry/routes/manifests.py
             digest = await as_sha256(registry, repository, reference, ManifestUnknown)
             found = await registry.remembered.answer(
                 ("manifest", repository.arn, digest),
@@ -46,10 +35,6 @@ def routes(registry: Registry) -> list[Route]:
             return _pulled(registry, request, repository, caller, found)
         if referrers.is_tag(reference):
             found = await registry.within(lambda session: referrers.tagged(session, repository, reference))
-=======
-            found = await registry.within(lambda session: handlers.find_manifest(session, repository, reference))
-            await _note(registry, repository, found)
->>>>>>> /tmp/j4/n
             return _pulled(registry, request, repository, caller, found)
         try:
             puller = Puller(caller, address_of(request), registry.tokens.challenge(request, repository.scope))
@@ -63,7 +48,6 @@ def routes(registry: Registry) -> list[Route]:
     return [Route("/v2/{name:path}/manifests/{reference}", manifest)]
 
 
-<<<<<<< services/registry/routes/manifests.py
 async def _look(registry: Registry, repository: Repository, tag: str, puller: Puller) -> Found | Pending:
     """What the tag means now. What is asked for by its packages is asked each time: by whom decides, and is counted."""
     if repository.asked is not None:
@@ -74,23 +58,11 @@ async def _look(registry: Registry, repository: Repository, tag: str, puller: Pu
         ("tag", repository.arn, tag),
         lambda session: handlers.find_image(session, repository, tag, actor=puller.caller.name),
         keep=lambda found: isinstance(found, Found),
-=======
-def _look(registry: Registry, repository: Repository, tag: str, puller: Puller) -> Found | Pending:
-    """What the tag means now; by packages it depends on who asks, too."""
-    if repository.asked is None:
-        return registry.ask(lambda session: handlers.find_image(session, repository, tag, actor=puller.caller.name))
-    return registry.ask(
-        lambda session: demanding.find_image(session, repository, tag, puller, deployment=registry.deployment)
->>>>>>> /tmp/j4/n
     )
 
 
 async def _note(registry: Registry, repository: Repository, manifest: Manifest) -> None:
-<<<<<<< services/registry/routes/manifests.py
     """What others asked for by its packages is kept as long as it is pulled."""
-=======
-    """Images by packages live for as long as they are pulled."""
->>>>>>> /tmp/j4/n
     if repository.namespace == on_demand.NAMESPACE:
         await registry.within(lambda session: demanding.note_pull(session, repository, manifest.digest))
 
