@@ -1,16 +1,14 @@
 """The image: layers straight out of packages, a config and manifests; an index where there are several platforms."""
 
 import hashlib
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from condarium.conda.pieces.codec import Compression, codec
-from condarium.conda.pieces.layer import LAYER_FORMAT, layer_key, make_top_layer, top_layer_key
+from condarium.conda.pieces.layer import LAYER_FORMAT
 from condarium.database import base_images, images
-from condarium.database import pieces as piece_rows
 from condarium.database.images import Blob, Rendering
 from condarium.database.pieces import Known
 from condarium.domain.canonical import canonical_hash
@@ -32,15 +30,16 @@ from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock
 from condarium.errors import InputFault
 from condarium.storage import blob_key
-from services.packager import pieces
 from services.packager.children import Desk
 from services.packager.handlers import Made, Task, Work
-from services.packager.jobs import PieceJob
+from services.packager.layers import Compiling, Layers, choose_python, ensure_layers
 
 #: goes up when anything changes that the other parts of a plan do not say
 IMAGE_FORMAT = 2
 #: link scripts of packages that an installer might have run, and nobody ran for this image
 NOT_RUN = "condarium.link-scripts.not-run"
+#: there are no .pyc files, because no Python of the lock's version was at hand that runs on the packager's machine
+NO_BYTECODE = "condarium.pyc.missing"
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,9 @@ class _Rendered:
     plan: str
     made: images.Made
     new: Sequence[Rendering] = ()
-    new_piece: Known | None = None
+    note: str | None = None
 
     def record(self, session: Session) -> None:
-        if self.new_piece is not None:
-            piece_rows.record(session, self.new_piece, kind="layer")
         if self.new:
             images.store(session, self.new, lock_hash=self.lock.hash, plan=self.plan, size=self.made.size)
 
@@ -76,7 +73,7 @@ def make_image(
     left_out: dict[str, str] = {}
     for platform, lock in sorted(task.locks.items()):
         try:
-            rendered[platform] = _render(work, children, lock, options, compression, lost)
+            rendered[platform] = _render(work, children, lock, task.locks, options, compression, lost)
         except _NotPossible as error:
             left_out[platform] = str(error)
     if not rendered:
@@ -93,6 +90,7 @@ def make_image(
     digest = first.made.digests[OCI_INDEX if index else OCI_MANIFEST]
     size = sum(one.made.size for one in rendered.values())
     notes = [f"without {platform}: {why}" for platform, why in left_out.items()]
+    notes += [f"{platform} is {one.note}" for platform, one in rendered.items() if one.note]
     notes += [said for platform, one in rendered.items() if (said := _warning(platform, one.made))]
     return Made(digest, size, note="; ".join(notes) or None, record=record)
 
@@ -101,6 +99,7 @@ def _render(
     work: Work,
     children: Desk,
     lock: Lock,
+    locks: Mapping[str, Lock],
     options: ImageOptions,
     compression: Compression,
     lost: Callable[[], bool],
@@ -108,25 +107,21 @@ def _render(
     """Raises _NotPossible."""
     with work.database.transaction() as session:
         base = _base(session, lock.platform, options)
-        plan = _plan(work, base, options, compression)
+    compiling = choose_python(work, children, lock, locks) if options.pyc else Compiling()
+    plan = _plan(work, base, options, compression, compiling)
+    with work.database.transaction() as session:
         made = images.find(session, lock.hash, plan)
-        if made is not None:
-            return _Rendered(lock, plan, made)
-        groups = plan_layers(lock, budget=work.settings.layer_budget, base_layers=len(base.layers))
-        keys = [layer_key(lock, members, compression=compression) for members in groups]
-        top_key = top_layer_key(lock, compression=compression)
-        known = piece_rows.known(session, [*keys, top_key])
-    jobs = {key: PieceJob("layer", lock, list(members), compression) for key, members in zip(keys, groups, strict=True)}
-    found = pieces.ensure(work.database, children, jobs, known, lost=lost)
-    layers = [_layer(found[key], members, compression) for key, members in zip(keys, groups, strict=True)]
-    top = known.get(top_key) or _make_top(work, lock, top_key, compression)
-    note = layer_note(["the environment"])
+    if made is not None:
+        return _Rendered(lock, plan, made, note=compiling.note)
+    groups = plan_layers(lock, budget=work.settings.layer_budget, base_layers=len(base.layers))
+    found = ensure_layers(work, children, lock, groups, compression=compression, compiling=compiling, lost=lost)
+    layers = [_layer(piece, group, compression) for piece, group in zip(found.groups, groups, strict=True)]
+    top, note = found.top, layer_note(["the environment"])
     layers.append(ImageLayer(top.digest, top.details["diff_id"], top.size, note, compression))
-    annotations = _annotations(found[key] for key in keys)
-    image = render_image(lock, base, layers, options=options, annotations=annotations)
+    image = render_image(lock, base, layers, options=options, annotations=_annotations(found, compiling))
     work.storage.put(blob_key(image.config_digest), image.config)
     made, new = _manifests(image, [*base.layers, *layers])
-    return _Rendered(lock, plan, made, new, None if top_key in known else top)
+    return _Rendered(lock, plan, made, new, compiling.note)
 
 
 def _base(session: Session, platform: str, options: ImageOptions) -> BaseImage:
@@ -143,17 +138,18 @@ def _base(session: Session, platform: str, options: ImageOptions) -> BaseImage:
         said = f"no base image is stored for {platform}"
     if base is None:
         raise _NotPossible(
-            f"{said}; an administrator can pull one (condarium base pull), import one (condarium base import), or make "
-            "one (python -m deploy.base_image DIRECTORY) and start a packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
+            f"{said}; an administrator can pull or import one (python -m services.packager.bases), or make one "
+            "(python -m deploy.base_image DIRECTORY) and start a packager with CONDARIUM_BASE_IMAGE=DIRECTORY",
             reason="no-base-image",
         )
     return base
 
 
-def _plan(work: Work, base: BaseImage, options: ImageOptions, compression: Compression) -> str:
+def _plan(work: Work, base: BaseImage, options: ImageOptions, compression: Compression, compiling: Compiling) -> str:
     """The hash of everything besides the lock that decides the bytes of an image."""
     versions = [IMAGE_FORMAT, LAYER_FORMAT, PLAN_VERSION, TABLE_VERSION, codec(compression).key]
-    return canonical_hash(["image", *versions, PREFIX, work.settings.layer_budget, base.identity, options.identity])
+    budget, bytecode = work.settings.layer_budget, [compiling.identity, compiling.note is not None]
+    return canonical_hash(["image", *versions, PREFIX, budget, base.identity, options.identity, bytecode])
 
 
 def _layer(piece: Known, members: Sequence[Member], compression: Compression) -> ImageLayer:
@@ -161,10 +157,10 @@ def _layer(piece: Known, members: Sequence[Member], compression: Compression) ->
     return ImageLayer(piece.digest, piece.details["diff_id"], piece.size, note, compression)
 
 
-def _annotations(found: Iterable[Known]) -> dict[str, str]:
+def _annotations(found: Layers, compiling: Compiling) -> dict[str, str]:
     """What an image says of itself besides its layers: a function of them."""
-    scripts = sorted({script for piece in found for script in piece.details.get("link_scripts") or ()})
-    return {NOT_RUN: ",".join(scripts)} if scripts else {}
+    scripts = {NOT_RUN: ",".join(sorted(set(found.link_scripts)))} if found.link_scripts else {}
+    return scripts | ({NO_BYTECODE: "true"} if compiling.note else {})
 
 
 def _warning(platform: str, made: images.Made) -> str | None:
@@ -173,15 +169,6 @@ def _warning(platform: str, made: images.Made) -> str | None:
         return None
     shown = ", ".join(scripts[:10]) + (f" and {len(scripts) - 10} more" if len(scripts) > 10 else "")
     return f"warning: in {platform} the link scripts of packages were not run (setting link_scripts): {shown}"
-
-
-def _make_top(work: Work, lock: Lock, key: str, compression: Compression) -> Known:
-    """A few kB: made here, quicker than asking a child."""
-    sink = io.BytesIO()
-    made = make_top_layer(lock, sink=sink, compression=compression)
-    work.storage.put(blob_key(made.digest), sink.getvalue())
-    details = asdict(made)
-    return Known(key, details.pop("digest"), details.pop("size"), details)
 
 
 def _manifests(image: Image, layers: Sequence[ImageLayer]) -> tuple[images.Made, list[Rendering]]:

@@ -1,5 +1,6 @@
 """Makes what is missing of layers and members: each piece once in the whole installation, however many ask for it."""
 
+import base64
 import contextlib
 import queue
 import time
@@ -16,7 +17,7 @@ from condarium.domain.link_order import Member
 from condarium.errors import CondariumError, LeaseLost
 from condarium.storage import blob_key
 from services.packager.children import Desk, Ticket
-from services.packager.jobs import PieceJob
+from services.packager.jobs import JoinJob, PieceJob, TopJob
 
 #: how often it is looked whether somebody else has finished a piece
 LOOK_SECONDS = 0.05
@@ -27,11 +28,13 @@ STALE_SECONDS = 86400.0
 
 logger = log.get(__name__)
 
+Making = PieceJob | JoinJob | TopJob
+
 
 def ensure(
     database: Database,
     children: Desk,
-    wanted: Mapping[str, PieceJob],
+    wanted: Mapping[str, Making],
     known: Mapping[str, Known],
     *,
     lost: Callable[[], bool],
@@ -59,7 +62,7 @@ class _Making:
     """Gives jobs to the children while it holds their keys; what others hold, it waits for, or takes over."""
 
     def __init__(
-        self, database: Database, children: Desk, missing: Mapping[str, PieceJob], lost: Callable[[], bool]
+        self, database: Database, children: Desk, missing: Mapping[str, Making], lost: Callable[[], bool]
     ) -> None:
         self._database = database
         self._children = children
@@ -123,15 +126,16 @@ class _Making:
             raise ticket.fault
         assert ticket.result is not None
         result = dict(ticket.result)
+        paths = base64.b64decode(result.pop("paths", ""))
         piece = Known(key, result.pop("digest"), result.pop("size"), result)
-        assert isinstance(ticket.job, PieceJob)
+        assert isinstance(ticket.job, Making)
         try:
             with self._database.transaction() as session:
                 package_access.fetched(session, scopes_of(ticket.channels, ticket.job.members))
                 # Bytes that were garbage a moment ago, and may have been deleted after they were put: once more.
                 again = marks.hold(session, [blob_key(piece.digest)])
                 if not again:
-                    pieces.record(session, piece, kind=ticket.job.kind)
+                    pieces.record(session, piece, kind=ticket.job.kind, paths=paths)
         except marks.Deleting:
             again = frozenset({key})
             time.sleep(LOOK_SECONDS)
@@ -156,7 +160,7 @@ def scopes_of(channels: ChannelSettings, members: Iterable[Member]) -> dict[str,
     return {member.sha256: channels.scope_of(member.url) for member in members}
 
 
-def _archives(jobs: Iterable[PieceJob]) -> list[tuple[str, str, int]]:
+def _archives(jobs: Iterable[Making]) -> list[tuple[str, str, int]]:
     """What is to be fetched, in the order of the jobs, each once."""
     wanted = {member.sha256: (member.url, member.sha256, member.size) for job in jobs for member in job.members}
     return list(wanted.values())

@@ -7,8 +7,7 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from condarium.conda.fetch import PackageSource
 from condarium.conda.package_info import read_info
 from condarium.conda.pieces.member import make_member
 from condarium.conda.pieces.tar_stream import Sink
+from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock
 from condarium.domain.oci_channel import Part, Parts
 from condarium.domain.redaction import redact
@@ -24,7 +24,7 @@ from condarium.errors import CondariumError, WorldFault
 from condarium.storage import Storage, blob_key, open_storage
 from condarium.work.parent import Parent, attach
 from services.packager.jobs import Setup, fault_to_json, members_of
-from services.packager.layer_renderer import LayerRenderer
+from services.packager.layer_renderer import Bench, LayerRenderer
 
 #: below everything that somebody waits for interactively
 NICE = 10
@@ -38,7 +38,8 @@ class Renderer:
         self._spool = Path(setup.spool)
         self._spool.mkdir(parents=True, exist_ok=True)
         self._locks: dict[str, Lock] = {}
-        self._layers = LayerRenderer(self)
+        bench = Bench(self._storage, Path(setup.cache), self._spool, self._fetched, self._stored, self._locks)
+        self._layers = LayerRenderer(bench)
 
     def use(self, channels: ChannelSettings) -> None:
         """Where the following jobs get archives from. What is being fetched ahead goes on as it began."""
@@ -77,8 +78,7 @@ class Renderer:
             return self._layers.run(job)
         lock = self._locks[job["lock"]]
         members = members_of(lock, job["members"])
-        paths = self._source.get_all((member.url, member.sha256, member.size) for member in members)
-        archives = dict(zip((member.sha256 for member in members), paths, strict=True))
+        archives = self._fetched(members)
         compression = job["compression"]
         if job["kind"] == "layer":
             return self._layers.make(lock, members, archives, compression, job["python"])
@@ -94,6 +94,11 @@ class Renderer:
     def clean(self, text: str) -> str:
         """Without what only this process knows."""
         return redact(text, self._channels.secrets())
+
+    def _fetched(self, members: Sequence[Member]) -> dict[str, Path]:
+        """Their archives by sha256."""
+        paths = self._source.get_all((member.url, member.sha256, member.size) for member in members)
+        return dict(zip((member.sha256 for member in members), paths, strict=True))
 
     def _stored(self, make: Callable[[Sink], dict[str, Any]]) -> dict[str, Any]:
         """Makes a piece in a file beside, then stores it under its digest."""

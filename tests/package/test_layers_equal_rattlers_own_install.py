@@ -5,13 +5,22 @@ Different on purpose: directory modes and file modes are 0755 and 0644 only, con
 that linked, and a file that two packages have is not kept a second time below `__clobbers__`.
 """
 
+import gzip
+import hashlib
+import io
 import random
-from collections.abc import Sequence
+import tarfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
+import zstandard
 
-from condarium.conda.pieces.layer import make_layer, make_top_layer
+from condarium.conda.pieces.codec import Compression
+from condarium.conda.pieces.layer import LayerResult, Part, by_name, join_layers, make_layer
+from condarium.conda.pieces.top_layer import make_top_layer, wrong_paths
+from condarium.domain.image.plan import plan_layers
 from condarium.domain.lock import Lock, Record
 from tests.fixtures.environments import Environment
 from tests.fixtures.packages import PLACEHOLDER, Put, archive_of, lock_of, make_package
@@ -179,37 +188,109 @@ def _python_index(site_packages: str) -> bytes:
     return json.dumps({**index, "python_site_packages_path": site_packages}).encode()
 
 
+def piece(lock: Lock, record: Record) -> Part:
+    """A package's layer, stored in memory."""
+    sink = io.BytesIO()
+    result = make_layer(lock, [record], {record.sha256: archive_of(record)}, sink=sink)
+    data = sink.getvalue()
+    return Part(lambda start, end: iter([data[start:end]]), len(data), result.head, result)
+
+
+def write(path: Path, make: Callable[[BinaryIO], LayerResult]) -> Path:
+    with path.open("wb") as sink:
+        make(sink)
+    return path
+
+
 @pytest.mark.parametrize(
     "depends", [{}, {"a": ["c"]}, {"c": ["a"], "b": ["a"]}, {"a": ["b"], "b": ["c"]}, {"b": ["c >=1", "a=1.0"]}]
 )
-def test_of_a_path_that_packages_share_the_same_ones_stays(tmp_path: Path, depends: dict[str, list[str]]) -> None:
-    records = [
-        make_package(
-            tmp_path, name, [Put("lib/shared", name.encode()), Put(f"lib/{name}")], depends=depends.get(name, [])
-        )
-        for name in "abc"
+@pytest.mark.parametrize("groups", ["a b c", "c b a", "b ac", "ac b", "abc"])
+def test_of_a_path_that_packages_share_the_same_ones_is_seen(
+    tmp_path: Path, depends: dict[str, list[str]], groups: str
+) -> None:
+    puts = {
+        "a": [Put("lib/shared", b"a", 0o755), Put("lib/of-two", link="a"), Put("lib/a")],
+        "b": [Put("lib/shared", b"b"), Put("lib/b")],
+        "c": [Put("lib/shared", link="c"), Put("lib/of-two", b"c"), Put("lib/c")],
+    }
+    records = {name: make_package(tmp_path, name, puts[name], depends=depends.get(name, [])) for name in "abc"}
+    install_packages([archive_of(record) for record in records.values()], tmp_path / "prefix", as_prefix="/opt/env")
+    lock = lock_of(list(records.values()))
+    parts = {name: piece(lock, record) for name, record in records.items()}
+    layers = [[records[name] for name in names] for names in groups.split()]
+    archives = {record.sha256: archive_of(record) for record in records.values()}
+    tars = [
+        write(tmp_path / f"{number}.tar.gz", lambda sink, group=group: make_layer(lock, group, archives, sink=sink))  # type: ignore[misc]
+        for number, group in enumerate(layers)
     ]
-    install_packages([archive_of(record) for record in records], tmp_path / "prefix")
-    lock = lock_of(records)
-    with (tmp_path / "group.tar.gz").open("wb") as sink:
-        make_layer(lock, records, {record.sha256: archive_of(record) for record in records}, sink=sink)
-    found = tar_tree([tmp_path / "group.tar.gz"], "opt/env")
-    assert found["lib/shared"] == prefix_tree(tmp_path / "prefix")["lib/shared"]
+    wrong = wrong_paths(
+        lock, layers, [[parts[member.name].result.paths for member in by_name(group)] for group in layers]
+    )
+    corrections = [(parts[member.name], paths) for member, paths in wrong]
+    tars.append(write(tmp_path / "top.tar.gz", lambda sink: make_top_layer(lock, sink=sink, corrections=corrections)))
+    found, expected = tar_tree(tars, "opt/env"), prefix_tree(tmp_path / "prefix")
+    assert {path: found[path] for path in ("lib/shared", "lib/of-two")} == {
+        path: expected[path] for path in ("lib/shared", "lib/of-two")
+    }
+    assert {path for path in found if path.startswith("lib")} == {path for path in expected if path.startswith("lib")}
 
 
-def test_a_group_is_its_members_with_each_directory_once(tmp_path: Path) -> None:
-    import tarfile
-
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_a_group_is_the_bytes_of_its_members_with_each_directory_once(tmp_path: Path, compression: Compression) -> None:
     records = [make_package(tmp_path, name, [Put(f"lib/{name}/x", name.encode())]) for name in ("one", "two", "three")]
-    archives = {record.sha256: archive_of(record) for record in records}
-    with (tmp_path / "group.tar.gz").open("wb") as sink:
-        make_layer(lock_of(records), records, archives, sink=sink)
-    singles = layers(lock_of(records), records, tmp_path)
-    assert tar_tree([tmp_path / "group.tar.gz"], "opt/env") == tar_tree(singles, "opt/env")
-    with tarfile.open(tmp_path / "group.tar.gz") as tar:
+    lock, parts, singles = lock_of(records), [], []
+    for record in by_name(records):
+        sink = io.BytesIO()
+        archives = {record.sha256: archive_of(record)}
+        result = make_layer(lock, [record], archives, sink=sink, compression=compression)
+        data = sink.getvalue()
+        parts.append(Part(lambda start, end, data=data: iter([data[start:end]]), len(data), result.head, result))  # type: ignore[misc]
+        singles.append(plain(data, tmp_path / f"{record.name}.tar"))
+    sink = io.BytesIO()
+    result = join_layers(parts, sink=sink, compression=compression)
+    group = plain(sink.getvalue(), tmp_path / "group.tar")
+    assert tar_tree([group], "opt/env") == tar_tree(singles, "opt/env")
+    with tarfile.open(group) as tar:
         names = tar.getnames()
-    assert names == sorted(set(names))
-    assert names[:3] == ["opt", "opt/env", "opt/env/conda-meta"]
+    assert len(names) == len(set(names))
+    assert names[:4] == ["opt", "opt/env", "opt/env/conda-meta", "opt/env/lib"]
+    assert result.diff_id == hashlib.sha256(group.read_bytes()).hexdigest()
+    assert result.digest == hashlib.sha256(sink.getvalue()).hexdigest()
+    assert (result.size, result.raw_size) == (len(sink.getvalue()), group.stat().st_size)
+    for part in parts:
+        body = b"".join(part.open(part.head, part.size))
+        assert body[:-100] in sink.getvalue()
+    assert result.paths == b"".join(part.result.paths for part in parts)
+
+
+def plain(data: bytes, path: Path) -> Path:
+    """The tar in `data`, whatever packed it."""
+    if data[:2] == b"\x1f\x8b":
+        path.write_bytes(gzip.decompress(data))
+    else:
+        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as stream:
+            path.write_bytes(stream.read())
+    return path
+
+
+def test_the_layers_of_groups_of_a_real_environment(science: Environment, tmp_path: Path) -> None:
+    """As an image has them: big packages alone, small ones joined out of their pieces."""
+    archives = [science.archives[record.sha256] for record in science.lock.conda]
+    facts = install_packages(archives, tmp_path / "prefix", as_prefix="/opt/env")
+    lock = lock_of([Record(fact) for fact in facts])
+    groups = plan_layers(lock, budget=12)
+    assert max(map(len, groups)) > 3
+    tars, tables = [], []
+    for number, group in enumerate(groups):
+        parts = [piece(lock, member) for member in by_name(group)]  # type: ignore[arg-type]
+        tars.append(write(tmp_path / f"{number}.tar.gz", lambda sink, parts=parts: join_layers(parts, sink=sink)))  # type: ignore[misc]
+        tables.append([part.result.paths for part in parts])
+    assert wrong_paths(lock, groups, tables) == []
+    expected = without_machine_traces(prefix_tree(tmp_path / "prefix"))
+    found = tar_tree(tars, "opt/env")
+    assert found.keys() == expected.keys()
+    assert [path for path in expected if found[path] != expected[path]] == []
 
 
 def test_the_top_layer_tells_conda_what_was_asked_for(tmp_path: Path) -> None:

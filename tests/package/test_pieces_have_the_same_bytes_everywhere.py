@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condarium.conda.pieces.codec import BLOCK_BYTES, Codec, codec, compressed, test_vector
-from condarium.conda.pieces.layer import layer_key, make_layer, make_top_layer, top_layer_key
+from condarium.conda.pieces.layer import layer_key, make_layer
 from condarium.conda.pieces.member import make_member, make_top_member, member_key
 from condarium.conda.pieces.placement import Laid
 from condarium.conda.pieces.spool import Literal
 from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, PackedStream, tar_chunks
+from condarium.conda.pieces.top_layer import make_top_layer, top_layer_key
 from condarium.domain.lock import Lock, Record
 from tests.fixtures.packages import Put, archive_of, lock_of, make_package, make_wheel, python_record
 
@@ -32,8 +33,8 @@ del test_vector  # pytest would take it for a test
 # Made once and compared for ever: a change of these digests is a change of format, and LAYER_FORMAT or MEMBER_FORMAT
 # goes up.
 GOLDEN = {
-    "layer tar": "efa5ca46991bff8c0dcd62aee624d05fc4fd3be0739d5e6069f4f718cf49eb39",
-    "layer gzip": "ccf0f9296427b20001b4076bb998798c5ff623bd9c5eee0d19785d82fe0264b4",
+    "layer tar": "8dba0d58fb6638609dbf9856fdf6752d0337ad8d5cb345ce1e149497699a313c",
+    "layer gzip": "ee40b22b39cfe19c191900a0b088362a6df28a3731977bf578130d57beee90b8",
     "member tar": "4029abffd8d68918ae398981f886d7ec0ca49cba2838635039cf1576af4e27ab",
     "member gzip": "84d70dbd16e037b0b1362bf45316bc803a75ea642d6349b7ad331e648e88daeb",
 }

@@ -16,9 +16,10 @@ import pytest
 import zstandard
 
 from condarium.conda.base_image import StoredBase, import_base, load_base
-from condarium.conda.pieces.layer import make_layer, make_top_layer
+from condarium.conda.pieces.layer import make_layer
 from condarium.conda.pieces.spool import Spool
 from condarium.conda.pieces.tar_stream import tar_chunks
+from condarium.conda.pieces.top_layer import make_top_layer
 from condarium.domain.image.plan import plan_layers
 from condarium.errors import ConfigError, InvalidInput
 from deploy.base_image.make import base_files, make_base

@@ -47,15 +47,24 @@ _USE = text(
 )
 
 
-def record(session: Session, piece: Known, *, kind: str) -> None:
-    """`kind` is layer or member. Recording twice is harmless: the same key means the same bytes.
+def paths(session: Session, keys: Iterable[str]) -> dict[str, bytes]:
+    """What `LayerResult.paths` says of the layers that are made, by key."""
+    rows = session.execute(select(Piece.key, Piece.paths).where(Piece.key.in_(list(keys))))
+    return {row.key: row.paths for row in rows}
+
+
+def record(session: Session, piece: Known, *, kind: str, paths: bytes = b"") -> None:
+    """`kind` is layer or member, `paths` as in `LayerResult`. Recording twice is harmless: the same key means the same
+    bytes.
 
     Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
     """
     marks.hold(session, [f"{CONTENT_PREFIX}{piece.digest}"])
     session.execute(
         insert(Piece)
-        .values(key=piece.key, kind=kind, digest=piece.digest, size=piece.size, details=dict(piece.details))
+        .values(
+            key=piece.key, kind=kind, digest=piece.digest, size=piece.size, details=dict(piece.details), paths=paths
+        )
         .on_conflict_do_nothing(index_elements=["key"])
     )
 

@@ -31,14 +31,22 @@ class Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
+class Decompressor(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Codec:
-    """`suffix` is what a name ends with; `start` begins a new member or frame: they may be concatenated."""
+    """`suffix` is what a name ends with; `start` begins a new member or frame: they may be concatenated.
+
+    `unpack` reads one of them.
+    """
 
     name: Compression
     key: str
     suffix: str
     start: Callable[[], Compressor]
+    unpack: Callable[[], Decompressor]
 
 
 class _GzipMember:
@@ -74,6 +82,16 @@ def _zstd_frame() -> Compressor:
     return frame
 
 
+def _gunzip() -> Decompressor:
+    member: Decompressor = isal_zlib.decompressobj(31)
+    return member
+
+
+def _unzstd() -> Decompressor:
+    frame: Decompressor = zstandard.ZstdDecompressor().decompressobj()
+    return frame
+
+
 def test_vector() -> bytes:
     """3 MB that look like code, like noise and like padding; the same on every machine."""
     noise = b"".join(hashlib.sha256(n.to_bytes(4, "big")).digest() for n in range(20_000))
@@ -93,10 +111,10 @@ def codec(name: Compression) -> Codec:
     """The codec that this machine uses for `name`. Raises ValueError for a name that is not known."""
     if name == "zstd":
         version = ".".join(str(part) for part in zstandard.ZSTD_VERSION)
-        return Codec("zstd", f"zstd-{_LEVEL_ZSTD}-{version}", "zst", _zstd_frame)
+        return Codec("zstd", f"zstd-{_LEVEL_ZSTD}-{version}", "zst", _zstd_frame, _unzstd)
     if name != "gzip":
         raise ValueError(f"compression {name!r} is not known; known are gzip and zstd")
-    fast = Codec("gzip", f"isal-{_LEVEL_ISAL}-1", "gz", _isal_member)
+    fast = Codec("gzip", f"isal-{_LEVEL_ISAL}-1", "gz", _isal_member, _gunzip)
     if hashlib.sha256(compressed(fast, test_vector())).hexdigest() == _VECTOR_SHA256:
         return fast
-    return Codec("gzip", f"zlib-{_LEVEL_ZLIB}-{zlib.ZLIB_RUNTIME_VERSION}", "gz", _zlib_member)
+    return Codec("gzip", f"zlib-{_LEVEL_ZLIB}-{zlib.ZLIB_RUNTIME_VERSION}", "gz", _zlib_member, _gunzip)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from posixpath import dirname
 from typing import Protocol
 
-from condarium.conda.pieces.codec import BLOCK_BYTES, Codec
+from condarium.conda.pieces.codec import BLOCK_BYTES, Codec, Compressor
 from condarium.conda.pieces.placement import Laid
 
 # The first day that a zip archive can hold in every time zone: tools that zip what they find refuse earlier files.
@@ -38,12 +38,17 @@ class Written:
     raw_size: int
 
 
+# What is packed is read in portions of this size, because they may unpack to a thousand times as much.
+_PACKED_BYTES = 1 << 15
+
+
 class PackedStream:
     """Takes a tar's bytes; hashes, packs, hashes again and hands on, in one pass and constant memory."""
 
     def __init__(self, sink: Sink, codec: Codec) -> None:
         self._sink = sink
-        self._compressor = codec.start()
+        self._codec = codec
+        self._compressor: Compressor | None = codec.start()
         self._raw = hashlib.sha256()
         self._packed = hashlib.sha256()
         self._raw_size = 0
@@ -61,6 +66,8 @@ class PackedStream:
     def _pack(self, block: bytes) -> None:
         self._raw.update(block)
         self._raw_size += len(block)
+        if self._compressor is None:
+            self._compressor = self._codec.start()
         self._hand_on(self._compressor.compress(block))
 
     def _hand_on(self, packed: bytes) -> None:
@@ -69,22 +76,54 @@ class PackedStream:
             self._size += len(packed)
             self._sink.write(packed)
 
-    def close(self) -> Written:
+    def cut(self) -> int:
+        """Ends the member or frame: what follows is a new one. Returns the packed bytes until here."""
+        self._end()
+        return self._size
+
+    def take_packed(self, blocks: Iterable[bytes]) -> None:
+        """Hands on a whole member or frame as it is; to be called right after `cut`."""
+        unpacker = self._codec.unpack()
+        for portion in portions(blocks):
+            raw = unpacker.decompress(portion)
+            self._raw.update(raw)
+            self._raw_size += len(raw)
+            self._hand_on(portion)
+
+    def _end(self) -> None:
         if self._pending:
             self._pack(bytes(self._pending))
             self._pending.clear()
-        self._hand_on(self._compressor.flush())
+        if self._compressor is not None:
+            self._hand_on(self._compressor.flush())
+            self._compressor = None
+
+    def close(self) -> Written:
+        self._end()
         return Written(self._packed.hexdigest(), self._raw.hexdigest(), self._size, self._raw_size)
+
+
+def portions(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Packed bytes, cut so small that what they unpack to fits into memory."""
+    for block in blocks:
+        for start in range(0, len(block), _PACKED_BYTES):
+            yield block[start : start + _PACKED_BYTES]
 
 
 def tar_chunks(laid: Iterable[Laid], root: str = "") -> Iterator[bytes]:
     """The tar of `laid` below the directory `root`, without the end-of-archive blocks; of a path given twice the last
     stays.
     """
+    by_path = placed(laid, root)
+    for path in sorted(by_path):
+        yield from entry_chunks(path, by_path[path])
+
+
+def placed(laid: Iterable[Laid], root: str = "") -> dict[str, Laid]:
+    """`laid` and the directories that they lie in, by their paths from `root`'s parent."""
     by_path = {f"{root}/{item.path}" if root else item.path: item for item in laid}
     parents = {parent for path in by_path for parent in _parents(path)} - by_path.keys()
-    for path in sorted([*by_path, *parents]):
-        yield from _entry_chunks(path, by_path.get(path) or Laid(path))
+    return by_path | {parent: Laid(parent) for parent in parents}
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -94,7 +133,8 @@ def _parents(path: str) -> Iterator[str]:
         parent = dirname(parent)
 
 
-def _entry_chunks(path: str, item: Laid) -> Iterator[bytes]:
+def entry_chunks(path: str, item: Laid) -> Iterator[bytes]:
+    """Header, content and padding of one entry."""
     info = tarfile.TarInfo(path)
     info.mtime = MTIME
     if item.target is not None:

@@ -171,6 +171,12 @@ KEYS: Mapping[str, Key] = {
         Kind.DIRECTORY, Scope.ANY, None, "the directory that a container starts in; null: the base image's, or /"
     ),
     "image_labels": Key(Kind.LABELS, Scope.ANY, {}, "labels of the images"),
+    "image_pyc": Key(
+        Kind.BOOLEAN,
+        Scope.ANY,
+        True,
+        "whether images hold .pyc files, made by the environment's own Python: they start faster and are larger",
+    ),
     "quota_builds": Key(Kind.LIMIT, Scope.NAMESPACE, None, "the most builds of a namespace; null: any", guarded=True),
     "quota_bytes": Key(
         Kind.LIMIT,
