@@ -12,7 +12,17 @@ from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import Status
 from condarium.domain.labels import may_be
 from condarium.domain.naming import BuildKey
-from condarium.domain.tags import Generation, HashPrefix, Labelled, Latest, ambiguity, choose, parse_digest, parse_tag
+from condarium.domain.tags import (
+    Generation,
+    HashPrefix,
+    Labelled,
+    Latest,
+    ambiguity,
+    choose,
+    parse_digest,
+    parse_tag,
+    twin_of,
+)
 from condarium.work.demand import demand
 from services.registry.faults import BlobUnknown, DigestInvalid, ManifestUnknown, NameUnknown
 from services.registry.names import Repository, parse_repository, repository_path
@@ -46,8 +56,26 @@ def find_image(
     Raises NameUnknown, and ManifestUnknown with the reason when the image can never be there as things stand.
     """
     environment = _environment(session, repository)
+    kind = ArtifactType.DOCKER_MANIFEST
+    build_id, lock_hash = _meant(session, environment, tag)
+    # A label's value or an environment's name may end so, too: what the whole tag means stands first.
+    plain = twin_of(tag)
+    if build_id is None and plain is not None:
+        kind = ArtifactType.DOCKER_MANIFEST_ZSTD
+        build_id, lock_hash = _meant(session, environment, plain)
+    if build_id is None:
+        raise ManifestUnknown(
+            f"{repository.text} has no tag {tag}; there are latest, build keys, generations (g1), labels "
+            "(key-value), hashes of locks and specifications, and each of them with -zstd at its end"
+        )
+    return image_of(session, builds.load(session, build_id), lock_hash, actor=actor, kind=kind)
+
+
+def _meant(session: Session, environment: Environment, tag: str) -> tuple[int | None, str | None]:
+    """The build that a tag means, and the hash where that is of one platform's lock."""
     wanted = parse_tag(tag)
     lock_hash = None
+    build_id = None
     if isinstance(wanted, Latest):
         build_id = image_tags.latest(session, environment)
     elif isinstance(wanted, Generation):
@@ -61,14 +89,7 @@ def find_image(
         build_id = image_tags.by_labels(session, environment, wanted.labels)
     elif isinstance(wanted, HashPrefix):
         build_id, lock_hash = _by_hash(session, environment, wanted.digits)
-    else:
-        build_id = None
-    if build_id is None:
-        raise ManifestUnknown(
-            f"{repository.text} has no tag {tag}; there are latest, build keys, generations (g1), labels "
-            "(key-value), and hashes of locks and specifications"
-        )
-    return image_of(session, builds.load(session, build_id), lock_hash, actor=actor)
+    return build_id, lock_hash
 
 
 def _by_hash(session: Session, environment: Environment, digits: str) -> tuple[int | None, str | None]:
@@ -80,8 +101,16 @@ def _by_hash(session: Session, environment: Environment, digits: str) -> tuple[i
     return image_tags.by_hash(session, environment, found[0]), found[0].sha256 if found[0].kind == "lock" else None
 
 
-def image_of(session: Session, build: Build, lock_hash: str | None, *, actor: str) -> Found | Pending:
-    """The image of a build, asked for when it is not made yet; `lock_hash` wants that of one platform's lock.
+def image_of(
+    session: Session,
+    build: Build,
+    lock_hash: str | None,
+    *,
+    actor: str,
+    kind: ArtifactType = ArtifactType.DOCKER_MANIFEST,
+) -> Found | Pending:
+    """The image of a build, asked for when it is not made yet; `lock_hash` wants that of one platform's lock, `kind`
+    is DOCKER_MANIFEST or its twin in zstd.
 
     Raises ManifestUnknown with the reason when it can never be there as things stand.
     """
@@ -89,10 +118,10 @@ def image_of(session: Session, build: Build, lock_hash: str | None, *, actor: st
         ended = "failed" if build.status == Status.FAILED else "was canceled"
         raise ManifestUnknown(f"build {build.id} {ended}: {build.status_info or 'no reason is known'}")
     if lock_hash is not None:
-        made = images.first_of_lock(session, lock_hash)
+        made = images.first_of_lock(session, lock_hash, build.environment_id, kind)
         if made and build.status == Status.COMPLETED:
             return Found(tuple(made))
-    answer = demand(session, build, ArtifactType.DOCKER_MANIFEST, actor=actor, source="registry")
+    answer = demand(session, build, kind, actor=actor, source="registry")
     if answer.state == ArtifactState.FAILED:
         raise ManifestUnknown(f"the image of build {build.id} cannot be made: {answer.reason}")
     if build.status != Status.COMPLETED:
@@ -100,7 +129,7 @@ def image_of(session: Session, build: Build, lock_hash: str | None, *, actor: st
     if answer.state != ArtifactState.READY or answer.digest is None:
         return Pending(build.id, f"the image of build {build.id} is still being made")
     if lock_hash is not None:
-        return Found(tuple(images.first_of_lock(session, lock_hash)))
+        return Found(tuple(images.first_of_lock(session, lock_hash, build.environment_id, kind)))
     return Found((*images.encodings(session, answer.digest), *_one_platform(session, answer.digest)))
 
 

@@ -1,15 +1,16 @@
 """Which build of an environment a tag means."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from condarium.database import labels
-from condarium.database.tables import Build, Environment, LockPlatform, LockRow, Specification
+from condarium.database.tables import Build, BuildArtifact, Environment, LockPlatform, LockRow, Specification
+from condarium.domain.artifact import ArtifactState, ArtifactType
 from condarium.domain.build import EXCLUDE_NEWER, FINAL, Status
 from condarium.domain.naming import encode_tag
-from condarium.domain.tags import Candidate
+from condarium.domain.tags import LONGEST_TAG, ZSTD_SUFFIX, Candidate
 
 
 def latest(session: Session, environment: Environment) -> int | None:
@@ -69,25 +70,44 @@ def by_labels(session: Session, environment: Environment, wanted: Sequence[tuple
 def listed(session: Session, environment: Environment) -> list[str]:
     """Every tag that can be pulled without waiting for a build, sorted as bytes."""
     tags: set[str] = set()
+    twins = set(session.execute(_TWINS.where(*_of(environment))).scalars())
+
+    def add(build_id: int, found: Iterable[str]) -> None:
+        for tag in found:
+            tags.add(tag)
+            if build_id in twins and len(tag) + len(ZSTD_SUFFIX) <= LONGEST_TAG:
+                tags.add(tag + ZSTD_SUFFIX)
+
     rows = session.execute(
-        select(Build.key, Build.generation, Specification.sha256)
+        select(Build.id, Build.key, Build.generation, Specification.sha256)
         .join(Specification, Specification.id == Build.specification_id)
         .where(*_of(environment), Build.status == Status.COMPLETED)
     )
     for row in rows:
-        tags.update(_tags(row.key, row.generation, row.sha256))
+        add(row.id, _tags(row.key, row.generation, row.sha256))
     locks = session.execute(
-        select(LockRow.sha256)
-        .join(LockPlatform, LockPlatform.lock_id == LockRow.id)
-        .join(Build, Build.id == LockPlatform.build_id)
+        select(Build.id, LockRow.sha256)
+        .join(LockPlatform, LockPlatform.build_id == Build.id)
+        .join(LockRow, LockRow.id == LockPlatform.lock_id)
         .where(*_of(environment), Build.status == Status.COMPLETED)
-        .distinct()
     )
-    tags.update(locks.scalars())
+    for row in locks:
+        add(row.id, (row.sha256,))
     tags |= labels.tags(session, environment.id)
     if environment.current_build_id is not None:
-        tags.add("latest")
+        add(environment.current_build_id, ("latest",))
     return sorted(tags)
+
+
+_TWINS = (
+    select(Build.id)
+    .join(BuildArtifact, BuildArtifact.build_id == Build.id)
+    .where(
+        BuildArtifact.artifact_type == ArtifactType.DOCKER_MANIFEST_ZSTD.value,
+        BuildArtifact.state == ArtifactState.READY,
+        Build.status == Status.COMPLETED,
+    )
+)
 
 
 def hold_name(session: Session, namespace: str, environment: str) -> None:

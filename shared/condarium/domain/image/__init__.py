@@ -161,7 +161,7 @@ def image_config(
     every = [*base.layers, *layers]
     config: dict[str, object] = {
         "Env": [f"{name}={value}" for name, value in image_env(lock, base, prefix).items()],
-        "Cmd": ["/bin/sh"],
+        "Cmd": list(options.command),
         "WorkingDir": options.workdir or base.working_dir or "/",
         "Labels": {**options.labels, "condarium.lock": f"sha256:{lock.hash}", "condarium.platform": lock.platform},
     }
