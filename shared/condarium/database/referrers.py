@@ -53,15 +53,12 @@ class SubjectOf:
 def subjects(session: Session, build_id: int) -> list[SubjectOf]:
     """Every manifest and index that the build's repository serves for it, in all encodings, by digest."""
     locks = select(LockPlatform.lock_id).where(LockPlatform.build_id == build_id)
-    platforms = dict(
-        session.execute(
-            select(LockRow.id, LockRow.platform)
-            .join(LockPlatform, LockPlatform.lock_id == LockRow.id)
-            .where(LockPlatform.build_id == build_id)
-        )
-        .tuples()
-        .all()
+    query = (
+        select(LockRow.id, LockRow.platform)
+        .join(LockPlatform, LockPlatform.lock_id == LockRow.id)
+        .where(LockPlatform.build_id == build_id)
     )
+    platforms = {row.id: row.platform for row in session.execute(query)}
     rows = session.execute(
         select(Image.digest, Image.media_type, func.length(Image.manifest).label("size"), Image.lock_id)
         .where(Image.lock_id.in_(locks))

@@ -88,7 +88,7 @@ def bundle(key: SigningKey, envelope: Mapping[str, Any]) -> bytes:
     return canonical_json(
         {
             "mediaType": BUNDLE,
-            "verificationMaterial": {"publicKey": {"hint": hint}},
+            "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": []},
             "dsseEnvelope": {**envelope, "signatures": plain},
         }
     )
