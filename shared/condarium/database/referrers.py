@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from condarium.database import images
+from condarium.database.garbage import marks
 from condarium.database.images import Blob
 from condarium.database.tables import (
     Build,
@@ -19,7 +20,6 @@ from condarium.database.tables import (
     Referrer,
     ReferrerBlob,
     ReferrerManifest,
-    ReferrerSet,
 )
 from condarium.domain.image.index import MEMBER_TYPES
 from condarium.domain.referrers import BUNDLE
@@ -84,6 +84,8 @@ def store(session: Session, build_id: int, rendered: Sequence[Rendered]) -> None
     """Records the referrers of a build; their blobs are stored.
 
     What belonged to the build before and is neither among them nor signed no longer does: a log that has grown.
+
+    Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
     """
     old = (
         select(Referrer.id)
@@ -98,6 +100,7 @@ def store(session: Session, build_id: int, rendered: Sequence[Rendered]) -> None
     session.execute(delete(Referrer).where(Referrer.id.in_(old)).execution_options(synchronize_session=False))
     if not rendered:
         return
+    marks.hold(session, {f"{CONTENT_PREFIX}{digest}" for one in rendered for digest, _, _ in one.named})
     session.execute(insert(ReferrerManifest).values([_manifest(one) for one in rendered]).on_conflict_do_nothing())
     blobs = {
         (one.digest, digest): {
@@ -114,14 +117,12 @@ def store(session: Session, build_id: int, rendered: Sequence[Rendered]) -> None
     session.execute(insert(Referrer).values(rows).on_conflict_do_nothing())
 
 
-def forget(session: Session, build_id: int) -> None:
-    """A build's referrers go with it; see `drop_unnamed`."""
-    session.execute(delete(Referrer).where(Referrer.build_id == build_id))
-    session.execute(delete(ReferrerSet).where(ReferrerSet.build_id == build_id))
-
-
-def drop_unnamed(session: Session) -> int:
-    """Deletes the manifests that belong to no build any more, and what says which blobs they name."""
+def drop_deleted(session: Session) -> int:
+    """Lets go of what belongs to builds that were deleted; then of manifests that belong to none. How many of these."""
+    deleted = select(Build.id).where(Build.deleted_on.is_not(None))
+    session.execute(
+        delete(Referrer).where(Referrer.build_id.in_(deleted)).execution_options(synchronize_session=False)
+    )
     gone = session.execute(
         delete(ReferrerManifest)
         .where(~exists().where(Referrer.digest == ReferrerManifest.digest))

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from condarium.database import referrers
 from condarium.database.garbage import marks
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.retention import Retention
@@ -107,10 +108,12 @@ def expire(session: Session, retention: Retention, *, kept_types: Sequence[str])
         "said": f"after {days:g} days, or with its build",
     }
     artifacts = session.execute(_ARTIFACTS, parameters).one()
+    referring = referrers.drop_deleted(session)
     logs = session.execute(_LOGS, parameters).scalar_one()
     chunks = session.execute(_CHUNKS, parameters).one()
     return [
         Found("artifacts", int(artifacts[0]), int(artifacts[1])),
+        Found("referrers", referring),
         Found("logs", int(logs)),
         Found("log chunks", int(chunks[0]), int(chunks[1])),
     ]
@@ -135,6 +138,10 @@ def condemn(session: Session) -> None:
 
 #: what goes with the images of a lock, in order; :locks are ids
 _OF_IMAGES = (
+    "delete from referrers using referrer_manifests manifest where manifest.digest = referrers.digest "
+    "and manifest.subject in (select digest from images where lock_id = any(:locks))",
+    "delete from referrer_manifests where subject in (select digest from images where lock_id = any(:locks)) "
+    "and not exists (select from referrers where referrers.digest = referrer_manifests.digest)",
     "delete from image_blobs where image_digest in (select digest from images where lock_id = any(:locks))",
     "delete from images where lock_id = any(:locks)",
 )

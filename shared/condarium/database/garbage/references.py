@@ -12,6 +12,7 @@ CONTENT_PREFIX = "blobs/sha256/"
 NAMED_BY = {
     "images": f"select '{CONTENT_PREFIX}' || blob_digest from image_blobs",
     "configs": f"select '{CONTENT_PREFIX}' || config_digest from images where config_digest <> ''",
+    "referrers": f"select '{CONTENT_PREFIX}' || blob_digest from referrer_blobs",
     "base images": f"select '{CONTENT_PREFIX}' || (layer->>'digest') "
     "from base_images, jsonb_array_elements(base_images.layers) layer",
     "archives": f"select '{CONTENT_PREFIX}' || (part->>0) from archives, jsonb_array_elements(archives.parts) part",
