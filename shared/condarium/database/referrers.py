@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from condarium.database import images
 from condarium.database.garbage import marks
+from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.images import Blob
 from condarium.database.tables import (
     Build,
