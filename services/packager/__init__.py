@@ -11,5 +11,6 @@ Besides the five files: `slots` (who makes artifacts), `making` (one artifact, i
 them), `children` (warm child processes for many jobs), `renderer` (the
 child), `jobs` (what is said between the two), `base_image` (what images stand on),
 `bases` (a command for administrators: base images pulled, imported and chosen),
-`sweeping` (garbage in rows, storage and the archive cache).
+`sweeping` (garbage in rows, storage and the archive cache),
+`referrers` (what refers to images: bills of materials, provenance, signatures).
 """
