@@ -35,8 +35,8 @@ from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock
 from condarium.errors import InputFault
 
-# Goes up whenever the bytes of a member change for an unchanged package.
-MEMBER_FORMAT = 1
+# Goes up whenever the bytes of a member change for an unchanged package, or what is known of them.
+MEMBER_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class MemberResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "MemberResult":
-        rewrites = tuple(Rewrite(**rewrite) for rewrite in data["rewrites"])
+        rewrites = tuple(Rewrite.from_json(rewrite) for rewrite in data["rewrites"])
         return cls(data["digest"], data["size"], data["raw_size"], rewrites, tuple(data["link_scripts"]))
 
     def to_json(self) -> dict[str, Any]:

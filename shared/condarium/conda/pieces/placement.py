@@ -7,13 +7,15 @@ replace).
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from posixpath import dirname, join, normpath
+from typing import Any
 
 from condarium.conda.archive import Directory, File, Package, Symlink, bad_package, safe_name
 from condarium.conda.pieces.entry_points import conda_script
 from condarium.conda.pieces.package_paths import PathEntry
-from condarium.conda.pieces.prefix_patch import Patched, PrefixTooLong, patch_binary, patch_text
+from condarium.conda.pieces.prefix_patch import Patched, PrefixTooLong, patch_binary, patch_text, strings_with
 from condarium.conda.pieces.prefix_record import InstalledPath, prefix_record_json, record_filename
 from condarium.conda.pieces.shebang import is_python_shebang, shebang_limit, without_direct_path
 from condarium.conda.pieces.spool import Content, Literal
@@ -63,11 +65,22 @@ class Laid:
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A path in which conda-unpack replaces `placeholder`; `mode` is text or binary."""
+    """A path in which conda-unpack replaces `placeholder`; `mode` is text or binary.
+
+    For installers, which do not search: `strings` are the offsets and lengths of what holds the placeholder in a binary
+    file; `shebang_rest` are the bytes of a first line besides the placeholder, where it names another program than
+    Python.
+    """
 
     path: str
     placeholder: str
     mode: str
+    strings: tuple[tuple[int, int], ...] = ()
+    shebang_rest: int | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Rewrite":
+        return cls(**{**data, "strings": tuple((start, length) for start, length in data["strings"])})
 
 
 @dataclass(frozen=True)
@@ -167,7 +180,7 @@ class _Laying:
         if self.destination.prefix is None:
             content = _portable(file.content, placeholder, mode)
             self.laid[path] = Laid(path, content, file.executable)
-            self.rewrites.append(Rewrite(path, placeholder, mode))
+            self.rewrites.append(_rewrite(path, content, placeholder, mode))
             self._install(entry, path, file_mode=mode, size=content.size)
             return
         try:
@@ -226,6 +239,15 @@ def _portable(content: Content, placeholder: str, mode: str) -> Content:
     if placeholder not in text or not is_python_shebang(text):
         return content
     return Literal(without_direct_path(text).encode() + newline + rest)
+
+
+def _rewrite(path: str, content: Content, placeholder: str, mode: str) -> Rewrite:
+    if mode == "binary":
+        return Rewrite(path, placeholder, mode, strings_with(content, placeholder))
+    line = content.read(0, min(content.size, 4096)).partition(b"\n")[0]
+    has_other_program = line.startswith(b"#!") and placeholder.encode() in line
+    rest = len(line) - len(placeholder.encode()) if has_other_program else None
+    return Rewrite(path, placeholder, mode, shebang_rest=rest)
 
 
 def _leaves(path: str) -> bool:

@@ -109,6 +109,12 @@ def patch_binary(content: Content, placeholder: str, prefix: str) -> Patched:
     return Patched(content, patches)
 
 
+def strings_with(content: Content, placeholder: str) -> tuple[tuple[int, int], ...]:
+    """Offset and length of each zero-terminated string in UTF-8, from the first `placeholder` in it to its end."""
+    plain = _encoded(placeholder, placeholder)[:1]
+    return tuple((string.start, string.end - string.start) for string in _disjoint(_strings(content, plain)))
+
+
 @dataclass(frozen=True)
 class _Reading:
     """Bytes taken for the placeholder (in text), or for a zero-terminated string that holds it at `offsets` (binary).

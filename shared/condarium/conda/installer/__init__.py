@@ -1,0 +1,1 @@
+"""Self-extracting installers out of the members of a tarball."""
