@@ -29,7 +29,7 @@ from services.builder.service import make_service
 from services.builder.slots import Slots
 from services.builder.solving import SolveSlots
 from services.builder.store import Store, open_store
-from services.builder.sweeping import run as run_sweep
+from services.builder.sweeping.running import run as run_sweep
 
 
 def make_nursery(settings: Settings) -> Nursery:

@@ -1,4 +1,6 @@
-"""Reads and deletes many files: `python -m services.builder.sweeping.files`, a question on stdin, its answer on stdout.
+"""Reads and deletes many files: `python -m services.builder.sweeping.files`, questions on stdin, answers on stdout.
+
+JSON lines; an answer is {"answer": ...}, or {"fault": "..."} when the disk refuses.
 
 {"do": "users", "prefix"}: which processes use the prefix, as a text; empty for none.
 {"do": "empty", "trash"}: null.
@@ -16,7 +18,6 @@ from typing import Any
 from condarium.conda.disk import PACKAGES
 from condarium.conda.idle import drop_idle_packages
 from condarium.work.processes import users_of
-from services.builder.sweeping import checking
 
 #: of the processes that are named
 SHOWN = 5
@@ -24,8 +25,13 @@ SHOWN = 5
 
 def main() -> None:
     os.nice(10)
-    question = json.load(sys.stdin)
-    json.dump(answer(question), sys.stdout)
+    for line in sys.stdin:
+        try:
+            said: dict[str, Any] = {"answer": answer(json.loads(line))}
+        except OSError as error:
+            said = {"fault": str(error)}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
 
 
 def answer(question: dict[str, Any]) -> Any:
@@ -38,6 +44,9 @@ def answer(question: dict[str, Any]) -> Any:
         case "clean":
             return _clean(question)
         case _:
+            # it imports rattler, which a sweep does not need
+            from services.builder.sweeping import checking
+
             return checking.check(question)
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from condarium.conda.disk import free_fraction
+from condarium.database import stores
 from condarium.database.garbage import packages
 from condarium.database.garbage import prefixes as rows
 from condarium.database.garbage.expiry import Found
 from condarium.domain.retention import Retention
 from condarium.work.sweeper import Beat, tally
 from services.builder.handlers import Work
-from services.builder.sweeping import aside
+from services.builder.sweeping.aside import Aside
 
 #: below the store: what is moved there is nobody's any more, and is deleted aside
 TRASH = ".trash"
@@ -41,21 +42,22 @@ def sweep(
     found: list[Found] = []
     in_use: dict[str, str] = {}
     pointed_to = _pointed_to(store)
-    for each in unneeded:
-        beat()
-        if until_free is not None and free_fraction(store) >= until_free:
-            break
-        users = aside.processes_in(environ, store / each.path)
-        if users or each.path in pointed_to:
-            in_use[each.path] = users or "a symlink points to it"
-            continue
-        if dry_run or _discard(work, each, retention):
-            found.append(Found("prefixes", 1, each.bytes))
-            if not dry_run and until_free is not None:
-                aside.empty(environ, store / TRASH)
-    found += _orphans(work, retention, dry_run=dry_run)
-    idle = max(retention.caches, 600.0)
-    found += aside.clean(environ, store / TRASH, work.settings.package_cache, keep, idle, dry_run=dry_run)
+    with Aside(environ) as aside:
+        for each in unneeded:
+            beat()
+            if until_free is not None and free_fraction(store) >= until_free:
+                break
+            users = aside.processes_in(store / each.path)
+            if users or each.path in pointed_to:
+                in_use[each.path] = users or "a symlink points to it"
+                continue
+            if dry_run or _discard(work, each, retention):
+                found.append(Found("prefixes", 1, each.bytes))
+                if not dry_run and until_free is not None:
+                    aside.empty(store / TRASH)
+        found += _orphans(work, retention, dry_run=dry_run)
+        idle = max(retention.caches, 600.0)
+        found += aside.clean(store / TRASH, work.settings.package_cache, keep, idle, dry_run=dry_run)
     report: dict[str, Any] = {"freed": tally(found), "in_use": in_use}
     return report | ({"dry_run": True} if dry_run else {})
 
@@ -103,7 +105,7 @@ def _orphans(work: Work, retention: Retention, *, dry_run: bool) -> Iterator[Fou
         if not directory.is_dir() or directory.is_symlink() or directory.stat().st_mtime > old:
             continue
         with work.database.transaction() as session:
-            rows.stores.lock_prefix(session, path)
+            stores.lock_prefix(session, path)
             if path in rows.known_paths(session, work.store.id) or rows.is_building(
                 session, directory.parent.name, path
             ):
@@ -114,4 +116,4 @@ def _orphans(work: Work, retention: Retention, *, dry_run: bool) -> Iterator[Fou
     for path in sorted(known) if not dry_run else ():
         if not (store / path).is_dir():
             with work.database.transaction() as session:
-                rows.forget_missing(session, work.store.id, path, lambda path=path: (store / path).is_dir())
+                rows.forget_missing(session, work.store.id, path, (store / path).is_dir)

@@ -9,7 +9,7 @@ from condarium.errors import CondariumError, LeaseLost
 from condarium.work.sweeper import Beat
 from services.builder import relinking
 from services.builder.handlers import Work
-from services.builder.sweeping import aside
+from services.builder.sweeping.aside import Aside
 
 #: of the damaged prefixes that a report names
 SHOWN = 100
@@ -25,17 +25,18 @@ def verify(
     with work.database.transaction() as session:
         every = rows.to_verify(session, work.store.id)
     damaged: list[dict[str, Any]] = []
-    for each in every:
-        beat()
-        found = _one(work, environ, relinker, each, repair)
-        if found is not None:
-            damaged.append(found)
+    with Aside(environ) as aside:
+        for each in every:
+            beat()
+            found = _one(work, aside, relinker, each, repair)
+            if found is not None:
+                damaged.append(found)
     repaired = sum(1 for each in damaged if each["repaired"])
     return {"checked": len(every), "bad": damaged[:SHOWN], "bad_count": len(damaged), "repaired": repaired}
 
 
 def _one(
-    work: Work, environ: Mapping[str, str], relinker: relinking.Relinker, each: rows.Wanted, repair: bool
+    work: Work, aside: Aside, relinker: relinking.Relinker, each: rows.Wanted, repair: bool
 ) -> dict[str, Any] | None:
     with work.database.transaction() as session:
         lock = relinking.lock_of(session, each.lock_hash)
@@ -46,7 +47,7 @@ def _one(
         "cache": str(work.settings.package_cache),
         "drop": repair,
     }
-    answer = aside.ask(environ, question)
+    answer = aside.ask(question)
     if not answer["count"]:
         return None
     logger.warning("a prefix is damaged", prefix=each.path, problems=answer["count"])

@@ -1,5 +1,7 @@
 """garbage"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -10,7 +12,7 @@ down_revision = "20261123_0017"
 _NOW = sa.text("clock_timestamp()")
 
 
-def _moment(name: str, *, required: bool = False) -> sa.Column[sa.DateTime]:
+def _moment(name: str, *, required: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.DateTime(timezone=True), server_default=_NOW if required else None, nullable=not required)
 
 
