@@ -5,6 +5,9 @@ import gzip
 import hashlib
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 import zstandard
 
 from condarium.database import base_images
@@ -309,3 +313,55 @@ def test_a_saved_image_is_imported_from_a_layout(content: Served, foreign: Forei
     assert (stored.platform, stored.is_default, stored.name) == ("linux-aarch64", True, "mine")
     with pytest.raises(InvalidInput, match=r"arm64, wanted is linux-64|0 manifests"):
         import_saved(content.database, content.storage, tmp_path / "layout", platform="linux-64", choice=choice)
+
+
+def command(content: Served, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command of administrators, as a process of its own."""
+    root = Path(__file__).parents[2]
+    environ = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{root / 'shared'}{os.pathsep}{root}",
+        "CONDARIUM_DATABASE_URL": content.database.url,
+        "CONDARIUM_STORAGE_URL": content.storage_url,
+        "CONDARIUM_AMQP_URL": "amqp://nobody:nothing@127.0.0.1:9//",
+        "CONDARIUM_SECRET": "a-secret-that-is-long-enough-for-tests",
+    }
+    argv = [sys.executable, "-m", "services.packager.bases", *arguments]
+    return subprocess.run(argv, env=environ, cwd=root, capture_output=True, text=True, timeout=60)
+
+
+def test_an_administrator_pulls_and_chooses_on_the_command_line(content: Served, foreign: Foreign) -> None:
+    foreign.image("12")
+    image = f"{foreign.url}/team/debian:12"
+    pulled = command(content, "pull", image, "--name", "debian", "--platform", "linux-64")
+    assert pulled.returncode == 0, pulled.stderr
+    assert "linux-64  debian" in pulled.stdout
+    assert "default" not in pulled.stdout
+    number = pulled.stdout.split()[0]
+    assert command(content, "default", number).stdout.rstrip().endswith("default")
+    listed = command(content, "list").stdout.splitlines()
+    assert [line.split()[0] for line in listed if line.endswith("default")] == [number]
+    with content.database.transaction() as session:
+        rows = session.execute(sqlalchemy.text("select details->>'operation', principal from audit order by id")).all()
+    assert [tuple(row) for row in rows] == [("base-image-pull", "admin"), ("base-image-default", "admin")]
+    # a packager that is started with another one does not undo the choice
+    with content.database.transaction() as session:
+        other = next(each.image for each in base_images.every(session) if not each.is_default)
+        base_images.set_default(session, other, platform="linux-64", actor="admin")
+        chosen = base_images.default(session, "linux-64")
+    assert chosen is not None
+    assert chosen.source.endswith("debian:12")
+
+
+def test_the_command_line_says_what_is_wrong(content: Served, foreign: Foreign, tmp_path: Path) -> None:
+    for arguments, words in (
+        (("pull", "debian"), "the host of the registry must be named"),
+        (("pull", f"{foreign.url}/team/debian:nope"), "404"),
+        (("pull", f"{foreign.url}/team/debian:12", "--name", "a b"), "setting image_base"),
+        (("import", str(tmp_path / "nothing.tar")), "neither an OCI layout nor a tar"),
+        (("default", "4711"), "base image does not exist"),
+    ):
+        done = command(content, *arguments)
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr

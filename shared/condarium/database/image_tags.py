@@ -91,8 +91,8 @@ def listed(session: Session, environment: Environment) -> list[str]:
         .join(LockRow, LockRow.id == LockPlatform.lock_id)
         .where(*_of(environment), Build.status == Status.COMPLETED)
     )
-    for row in locks:
-        add(row.id, (row.sha256,))
+    for build_id, lock_hash in locks:
+        add(build_id, (lock_hash,))
     tags |= labels.tags(session, environment.id)
     if environment.current_build_id is not None:
         add(environment.current_build_id, ("latest",))

@@ -5,50 +5,48 @@
     import FILE [--platform P] [--name NAME] [--default]         `docker save`, or an OCI layout (directory or tar)
     default ID                                                   what images of its platform stand on from now on
 
-Settings are the packager's own (CONDARIUM_DATABASE_URL, CONDARIUM_STORAGE_URL, ...). Credentials for a registry are
-those of the deployment (`condarium credential set`). Nothing that users name is ever fetched from here.
+Settings are the packager's own (CONDARIUM_DATABASE_URL, CONDARIUM_STORAGE_URL, CONDARIUM_SECRET, proxies).
+Credentials for a registry are those of the deployment (`condarium credential set`). Nothing that users name is ever
+fetched from here.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from condarium import config, log
-from condarium.database import Database, audit, base_images, check_schema, credentials
+from condarium.database import Database, audit, base_images, credentials
 from condarium.database.base_images import Stored
 from condarium.domain.access import Action
 from condarium.domain.sealing import Vault
-from condarium.errors import CondariumError, InvalidInput
+from condarium.errors import InvalidInput
 from condarium.oci.connection import Connection, Network
 from condarium.oci.reference import parse_reference
 from condarium.storage import open_storage
 from condarium.work.base_images import Choice, check_name, import_saved, pull
-from services.packager.config import Settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of the packager's settings this needs; see `condarium.register`."""
+
+    database_url: str
+    storage_url: str
+    secret: str
+    secret_previous: str | None = None
+    http_proxy: str | None = None
+    https_proxy: str | None = None
+    no_proxy: str | None = None
+    ca_bundle: Path | None = None
+
 
 #: whom the audit log and the rows name: there is no login on the machine itself
 ACTOR = "admin"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    asked = _parser().parse_args(arguments)
-    try:
-        settings = config.load(Settings, os.environ)
-        log.configure("packager", "warning")
-        check_schema(settings.database_url)
-        database = Database(settings.database_url, pool_size=2, application="condarium-bases")
-        try:
-            _print(_do(asked, settings, database))
-        finally:
-            database.close()
-    except CondariumError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
-
-
-def _do(asked: argparse.Namespace, settings: Settings, database: Database) -> list[Stored]:
+def run(asked: argparse.Namespace, settings: Settings, database: Database) -> list[Stored]:
+    """Does what was asked for on the command line; the base images that it is about. Raises CondariumError."""
     if asked.command == "list":
         with database.transaction() as session:
             return base_images.every(session)
@@ -102,7 +100,7 @@ def _only(platforms: Sequence[str]) -> str | None:
     return platforms[0] if platforms else None
 
 
-def _print(stored: Sequence[Stored]) -> None:
+def show(stored: Sequence[Stored]) -> None:
     for each in stored:
         size = sum(layer.size for layer in each.image.layers)
         words = [
@@ -117,13 +115,13 @@ def _print(stored: Sequence[Stored]) -> None:
         sys.stdout.write("  ".join(words).rstrip() + "\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
         prog="python -m services.packager.bases",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = made.add_subparsers(dest="command", required=True)
     commands.add_parser("list")
     pulled = commands.add_parser("pull")
     pulled.add_argument("image", help="host/repository:tag or host/repository@sha256:...")
@@ -134,8 +132,4 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--name", help="what the setting image_base calls it")
         command.add_argument("--default", action="store_true", help="images of its platform stand on it from now on")
     commands.add_parser("default").add_argument("id", type=int)
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return made
