@@ -32,7 +32,7 @@ from services.packager.pieces import forget_leftovers
 from services.packager.referrers import referrer_slots
 from services.packager.service import make_service
 from services.packager.slots import Slots
-from services.packager.sweeping import run as run_sweep
+from services.packager.sweeping.running import run as run_sweep
 
 #: where the renderers write what is not stored yet
 SPOOL = ".spool"
