@@ -190,11 +190,6 @@ def catalog(session: Session, shown: Visible, last: str, default_namespace: str,
     return [repository_path(namespace, environment) for namespace, environment in found]
 
 
-def check_digest(reference: str) -> None:
-    """Raises DigestInvalid for what is no digest."""
-    _digest(reference)
-
-
 def _digest(reference: str) -> str:
     digest = parse_digest(reference)
     if digest is None:

@@ -31,8 +31,16 @@ def test_a_pull_is_redirected(
         part = httpx.get(reply.headers["location"], headers={"Range": "bytes=5-9"})
         assert (part.status_code, part.content) == (206, bytes_of_layer[5:10])
         head = registry.http.head(path)
-        assert head.status_code == 200
-        assert int(head.headers["content-length"]) == len(bytes_of_layer)
+        assert head.status_code == 307
+        assert head.headers["docker-content-digest"] == layer["digest"]
+        followed = httpx.head(head.headers["location"])
+        assert (followed.status_code, followed.content) == (200, b"")
+        assert int(followed.headers["content-length"]) == len(bytes_of_layer)
+        for answer in (reply, head):
+            assert answer.content == b""
+            assert answer.headers["content-length"] == "0"
+            assert answer.headers["cache-control"] == "no-store"
+            assert "X-Amz-Expires=60&" in answer.headers["location"]
         skopeo.run("copy", "--src-tls-verify=false", f"docker://{registry.address}/env:latest", f"dir:{tmp_path}/env")
         missing = registry.http.get(f"/v2/env/blobs/sha256:{'ab' * 32}")
         assert missing.status_code == 404

@@ -116,7 +116,8 @@ def test_a_wait_ends_in_time_with_a_sentence(database_url: str, storage_dir: Pat
         began = time.monotonic()
         reply = pull(registry, method="GET")
         assert 0.2 < time.monotonic() - began < 3
-        assert reply.status_code == 404
+        assert reply.status_code == 503
+        assert int(reply.headers["retry-after"]) >= 1
         assert "not completed yet (queued); pull again" in reply.json()["errors"][0]["message"]
 
 

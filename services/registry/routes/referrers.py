@@ -8,9 +8,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from condarium.domain.image.index import OCI_INDEX
-from condarium.domain.tags import parse_digest
-from services.registry import handlers, referrers
-from services.registry.faults import PaginationInvalid
+from services.registry import referrers
+from services.registry.digests import as_sha256
+from services.registry.faults import ManifestUnknown, PaginationInvalid
 from services.registry.registry import Registry
 from services.registry.replies import VERSION_HEADER
 
@@ -26,10 +26,11 @@ def routes(registry: Registry) -> list[Route]:
         after = request.query_params.get("last", "")
         if after and not _HEX.match(after):
             raise PaginationInvalid("last is the digest in hex behind which the page begins")
-        handlers.check_digest(reference)
-        digest = parse_digest(reference)
-        page = referrers.empty()
-        if digest is not None:
+        try:
+            digest = (await as_sha256(registry, repository, reference, ManifestUnknown)).removeprefix("sha256:")
+        except ManifestUnknown:
+            page = referrers.empty()
+        else:
             page = await registry.within(
                 lambda session: referrers.listed(session, repository, digest, artifact_type, after)
             )
