@@ -6,9 +6,9 @@ Reads:    artifacts, builds, locks, log chunks, credentials; packages out of cha
 Writes:   artifacts, pieces, tarballs, images, base images; bytes in storage.
 
 Besides the five files: `slots` (who makes artifacts), `making` (one artifact, its lease, its outcome), `texts`,
-`tarball` and `image` (the three kinds of artifacts), `access` (credentials, and the right to what others fetched),
-`pieces` (what is missing of layers and members), `layers` (all layers of an image), `layer_renderer` (the child's part in
-them), `children` (warm child processes for many jobs), `renderer` (the
+`tarball`, `installer` and `image` (the kinds of artifacts), `access` (credentials, and the right to what others
+fetched), `pieces` (what is missing of layers and members), `layers` (all layers of an image), `layer_renderer` (the
+child's part in them), `children` (warm child processes for many jobs), `renderer` (the
 child), `jobs` (what is said between the two), `base_image` (what images stand on),
 `bases` (a command for administrators: base images pulled, imported and chosen),
 `sweeping` (garbage in rows, storage and the archive cache),

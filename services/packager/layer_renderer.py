@@ -1,6 +1,9 @@
 """What a renderer makes of image layers: those of packages, of groups out of them, and the one over all others."""
 
 import base64
+import os
+import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,8 +13,10 @@ from condarium.conda.pieces.bytecode import Bytecode, Compile
 from condarium.conda.pieces.bytecode.interpreter import CannotRun, compile_by, probe, unpack
 from condarium.conda.pieces.layer import LayerResult, Part, join_layers, make_layer
 from condarium.conda.pieces.placement import Laid
+from condarium.conda.pieces.spool import Spool
 from condarium.conda.pieces.tar_stream import Sink
 from condarium.conda.pieces.top_layer import make_top_layer
+from condarium.domain.image import PREFIX
 from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock, Record
 from condarium.storage import Storage, blob_key
@@ -76,11 +81,23 @@ class LayerRenderer:
     def _top(self, job: Mapping[str, Any]) -> dict[str, Any]:
         lock = self._bench.locks[job["lock"]]
         corrections = [(self._part(part), paths) for part, paths in job["corrections"]]
-        changed: Sequence[Laid] = ()
         options: dict[str, Any] = {"compression": job["compression"], "spool_directory": self._bench.spool}
-        return self._stored(
-            lambda sink: make_top_layer(lock, sink=sink, corrections=corrections, changed=changed, **options)
-        )
+        with Spool(self._bench.spool) as spool:
+            changed = self._run_scripts(lock, spool) if job["run_scripts"] else []
+            return self._stored(
+                lambda sink: make_top_layer(lock, sink=sink, corrections=corrections, changed=changed, **options)
+            )
+
+    def _run_scripts(self, lock: Lock, spool: Spool) -> list[Laid]:
+        # it imports rattler, which most children never need
+        from condarium.conda import link_scripts
+
+        archives = self._bench.fetched(lock.conda)
+        directory = self._bench.spool / f"scripts-{os.getpid()}-{secrets.token_hex(8)}"
+        try:
+            return link_scripts.run(lock, archives, directory, spool, prefix=PREFIX)
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
 
     def _part(self, data: Mapping[str, Any]) -> Part:
         storage, key = self._bench.storage, blob_key(data["digest"])

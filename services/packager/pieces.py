@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import queue
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -172,5 +173,9 @@ def forget_leftovers(spool: Path) -> None:
         return
     for path in spool.iterdir():
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > STALE_SECONDS:
+            if time.time() - path.stat().st_mtime <= STALE_SECONDS:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()
