@@ -104,7 +104,9 @@ def start(session: Session, subject: str, limit: int | None) -> float:
     """
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"on-demand/{subject}", 0))))
     now = func.clock_timestamp()
-    session.execute(delete(OnDemandStart).where(OnDemandStart.subject == subject, OnDemandStart.at <= now - WINDOW))
+    # those of whoever never came back, too
+    old = select(OnDemandStart.id).where(OnDemandStart.at <= now - WINDOW).with_for_update(skip_locked=True)
+    session.execute(delete(OnDemandStart).where(OnDemandStart.id.in_(old)))
     if limit is not None:
         # The build at this place from the newest on has to leave the window first.
         waits = select(func.extract("epoch", OnDemandStart.at + WINDOW - now)).where(OnDemandStart.subject == subject)
@@ -115,12 +117,6 @@ def start(session: Session, subject: str, limit: int | None) -> float:
             return max(1.0, float(WINDOW.total_seconds() if wait is None else wait))
     session.execute(insert(OnDemandStart).values(subject=subject, at=now))
     return 0.0
-
-
-def forget_starts(session: Session) -> None:
-    """Deletes what no window counts any more, of whoever never came back."""
-    old = select(OnDemandStart.id).where(OnDemandStart.at <= func.clock_timestamp() - WINDOW)
-    session.execute(delete(OnDemandStart).where(OnDemandStart.id.in_(old.with_for_update(skip_locked=True))))
 
 
 def pulled(session: Session, build_id: int) -> None:

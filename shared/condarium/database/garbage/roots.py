@@ -66,7 +66,7 @@ with standing as (
 )
 """
 #: when an image by packages was last wanted
-USED_ON = "ended_on"
+USED_ON = "greatest(ended_on, (select last_pulled_on from on_demand_pulls where build_id = standing.id))"
 _WITH_ROOTS = _ROOTS.format(used_on=USED_ON)
 
 
