@@ -59,12 +59,14 @@ def test_docker_pulls_packages_and_runs_them(system: System, logged_in: Client) 
     image = f"{system.registry}/dynamic/python.eq.3.11/numpy.ge.2"
     docker.run("pull", f"{image}:latest")
     old = f"{image}:2025-12-24"
+    turned = f"{system.registry}/dynamic/numpy.ge.2/python.eq.3.11:latest"
     docker.run("pull", old)
     try:
         # the channel's newest numpy is younger than that day
         assert docker.run("run", "--rm", "--network", "none", image, "python", "-c", NUMPY) == "2.4.6 45\n"
         assert docker.run("run", "--rm", "--network", "none", old, "python", "-c", NUMPY) == "2.3.5 45\n"
-        assert "up to date" in docker.run("pull", f"{system.registry}/dynamic/numpy.ge.2/python.eq.3.11")
+        docker.run("pull", turned)
+        assert docker.run("images", "-q", turned) == docker.run("images", "-q", f"{image}:latest")
         tags = httpx.get(
             f"http://{system.registry}/v2/dynamic/numpy.ge.2/python.eq.3.11/tags/list",
             headers={"Authorization": f"Bearer {TOKEN}"},
@@ -75,8 +77,9 @@ def test_docker_pulls_packages_and_runs_them(system: System, logged_in: Client) 
         found = builds(system, "dynamic/python.eq.3.11/numpy.ge.2")
         assert [build["status"] for build in found] == ["COMPLETED", "COMPLETED"]
     finally:
-        for tag in docker.run("images", "--format", "{{.Repository}}:{{.Tag}}", image).split():
-            docker.run("rmi", "-f", tag)
+        for name in (image, turned):
+            for tag in docker.run("images", "--format", "{{.Repository}}:{{.Tag}}", name).split():
+                docker.run("rmi", "-f", tag)
 
 
 def test_what_cannot_be_solved_says_why_in_docker(system: System, logged_in: Client) -> None:
@@ -164,13 +167,13 @@ def test_clients_that_wait_too_long_are_told_to_come_again(
             logged_in.run("login", "-u", "me", "--password-stdin", address, stdin=TOKEN)
             refused = logged_in.attempt("pull", f"{address}/{name}")
             assert refused.returncode != 0
-            print("docker:", refused.stderr)
+            assert "503" in refused.stderr
             skopeo.run("login", "--tls-verify=false", "-u", "me", "--password-stdin", address, stdin=TOKEN)
             again = skopeo.attempt(
                 "copy", "--src-tls-verify=false", f"docker://{address}/{name}:latest", f"dir:{tmp_path}/x"
             )
-            print("skopeo:", again.stderr)
             assert again.returncode != 0
+            assert "503" in again.stderr
         finally:
             builder.send_signal(signal.SIGCONT)
         source = f"docker://{address}/{name}:latest"
