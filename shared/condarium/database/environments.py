@@ -171,3 +171,9 @@ def lock_row(session: Session, environment_id: int) -> Environment:
         .with_for_update(of=Environment, key_share=True)
         .execution_options(populate_existing=True)
     ).scalar_one()
+
+
+def builds_of(session: Session, environment_id: int) -> list[int]:
+    """The ids of its builds that are not deleted, the oldest first."""
+    query = select(Build.id).where(Build.environment_id == environment_id, Build.deleted_on.is_(None))
+    return list(session.execute(query.order_by(Build.id)).scalars())
