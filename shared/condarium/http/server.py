@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from condarium.errors import ConfigError
 
 GRACE_SECONDS = 10
+FAREWELL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,21 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Event streams never end by themselves: uvicorn would wait for them until its grace is over.
         self._on_stop()
-        await super().shutdown(sockets)
+        cutting = asyncio.ensure_future(self._cut_what_closes()) if self.config.is_ssl else None
+        try:
+            await super().shutdown(sockets)
+        finally:
+            if cutting is not None:
+                cutting.cancel()
+
+    async def _cut_what_closes(self) -> None:
+        """With TLS a connection that nobody uses waits half a minute for the client's farewell; nothing is lost."""
+        while True:
+            await asyncio.sleep(FAREWELL_SECONDS)
+            for connection in list(self.server_state.connections):
+                transport = connection.transport
+                if transport is not None and transport.is_closing():
+                    transport.abort()
 
 
 def serve(
