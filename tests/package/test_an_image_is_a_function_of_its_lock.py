@@ -16,6 +16,7 @@ from condarium.domain.image import (
     layer_note,
     render_image,
 )
+from condarium.domain.image.options import ImageOptions
 from condarium.domain.lock import Lock
 from condarium.errors import ConfigError, InputFault
 from tests.fixtures.packages import lock_of, python_record
@@ -142,3 +143,45 @@ def test_notes_are_bounded() -> None:
     long = layer_note([f"package{n} 1.0" for n in range(100)])
     assert long.startswith("condarium 100 packages: package0 1.0, ")
     assert len(long) < 160
+
+
+def test_settings_say_who_runs_where_and_with_which_labels() -> None:
+    settings = {"image_user": "1000:1000", "image_workdir": "/srv", "image_labels": {"b": "2", "a": "1"}}
+    options = ImageOptions.of({**settings, "image_base": "debian", "build_artifacts": []})
+    base = BaseImage("amd64", user="nobody", working_dir="/base")
+    config = parsed(image_config(lock(), base, LAYERS, options=options))["config"]
+    assert (config["User"], config["WorkingDir"]) == ("1000:1000", "/srv")
+    labels = {"a": "1", "b": "2", "condarium.lock": f"sha256:{lock().hash}", "condarium.platform": "linux-64"}
+    assert config["Labels"] == labels
+    without = parsed(image_config(lock(), base, LAYERS, options=ImageOptions.of({})))["config"]
+    assert (without["User"], without["WorkingDir"]) == ("nobody", "/base")
+    reordered = ImageOptions.of(
+        {"image_labels": {"a": "1", "b": "2"}, "image_workdir": "/srv", "image_user": "1000:1000"}
+    )
+    assert reordered.identity == options.identity, "the base decides by its own identity"
+    assert ImageOptions.of({"image_user": "1"}).identity != ImageOptions.of({}).identity
+
+
+@pytest.mark.parametrize("virtual", ["__cuda=12.4=0", "__cuda"])
+def test_a_gpu_that_was_assumed_is_asked_for(virtual: str) -> None:
+    def env(**variables: str) -> dict[str, str]:
+        assumed = lock(virtual_packages=("__glibc=2.28=0", virtual), variables=variables)
+        return dict(pair.split("=", 1) for pair in parsed(image_config(assumed, BASE, LAYERS))["config"]["Env"])
+
+    assert env()["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert env()["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
+    assert env(NVIDIA_VISIBLE_DEVICES="0")["NVIDIA_VISIBLE_DEVICES"] == "0"
+    assert b"NVIDIA" not in image_config(lock(virtual_packages=("__cudaless=1=0",)), BASE, LAYERS)
+
+
+def test_annotations_name_the_base_by_its_digest_in_the_oci_manifest_only() -> None:
+    base = BaseImage("amd64", BASE.layers, digest=f"sha256:{'9' * 64}", source="docker.io/library/debian:12")
+    image = render_image(lock(), base, LAYERS, annotations={"condarium.link-scripts.not-run": "bin/.x-post-link.sh"})
+    assert parsed(image.manifests[OCI_MANIFEST])["annotations"] == {
+        "condarium.link-scripts.not-run": "bin/.x-post-link.sh",
+        "org.opencontainers.image.base.digest": f"sha256:{'9' * 64}",
+    }
+    assert "annotations" not in parsed(image.manifests[DOCKER_MANIFEST])
+    elsewhere = BaseImage("amd64", BASE.layers, digest=base.digest, source="mirror.example/debian:12")
+    assert render_image(lock(), elsewhere, LAYERS).manifests == render_image(lock(), base, LAYERS).manifests
+    assert elsewhere.identity == base.identity
