@@ -21,4 +21,5 @@ routes of one subject each, one line for each subject:
 - `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)
 - `credentials` (of channels, indexes and registries)
+- `signing` (the keys that sign images, bills of materials)
 """

@@ -6,7 +6,7 @@ import time
 
 from condarium import config, log
 from condarium.conda import matchspec
-from condarium.database import Database, check_schema, credentials, namespaces
+from condarium.database import Database, check_schema, credentials, namespaces, signing_keys
 from condarium.domain.deployment import Deployment
 from condarium.domain.sealing import Vault
 from condarium.errors import CondariumError, Unavailable
@@ -66,7 +66,12 @@ def main() -> int:
 def seal_anew(database: Database, settings: Settings) -> None:
     """After CONDARIUM_SECRET was changed: what CONDARIUM_SECRET_PREVIOUS opens is sealed with the new one."""
     with database.transaction() as session:
-        done, closed = credentials.reseal(session, Vault(settings.secret, settings.secret_previous))
+        vault = Vault(settings.secret, settings.secret_previous)
+        done, closed = credentials.reseal(session, vault)
+        of_keys = signing_keys.reseal(session, vault)
+        done, closed = done + of_keys[0], closed + of_keys[1]
+        # there is one to give to people before the first image is made
+        signing_keys.ensure(session, vault)
     if done:
         logger.info("credentials were encrypted anew", credentials=done)
     if closed:

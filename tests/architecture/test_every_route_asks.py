@@ -31,6 +31,8 @@ PUBLIC = {
     "/openapi.json": "the description of the contract, the same in every installation",
     "/docs": "the same for people",
     "/redoc": "sends to /docs",
+    "/api/v1/signing-keys/": "public keys are public; its POST asks",
+    "/api/v1/signing-keys/pem/": "a public key",
     "/v2/token": "gives back, as a token, what the credentials of the request are worth, and no more",
 }
 ADMIN = {"Authorization": f"Bearer {TOKEN}"}

@@ -96,6 +96,11 @@ def call_everything(client: Client, tmp_path: Path) -> None:
         client.channels,
         client.search_packages,
         lambda: client.package_records("p"),
+        client.signing_keys,
+        client.public_key,
+        client.rotate_signing_key,
+        client.sign_again,
+        lambda: client.sbom(1),
         client.audit,
         client.export_audit,
     ):

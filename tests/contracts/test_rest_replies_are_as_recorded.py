@@ -35,6 +35,8 @@ VARIES = (
     (re.compile(r"(?<=max-age=)[1-9]\d*", re.IGNORECASE), "86399"),
     (re.compile(r"expires=\w{3}, [\w: ]+ GMT"), "expires=then"),
     (re.compile(r"test_[0-9a-f]{12}"), "test"),
+    (re.compile(r'(?<="fingerprint":")[0-9a-f]{64}'), "0" * 64),
+    (re.compile(r"(?s)-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----"), "PUBLIC KEY"),
 )  # fmt: skip
 #: bodies that are pages, figures or pictures: that they are there is enough
 LONG = ("text/html", "image/", "text/css", "text/plain; version=")

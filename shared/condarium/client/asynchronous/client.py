@@ -7,6 +7,7 @@ from condarium.client.asynchronous.environments import AsyncEnvironments
 from condarium.client.asynchronous.namespaces import AsyncNamespaces
 from condarium.client.asynchronous.settings import AsyncSettings
 from condarium.client.asynchronous.specifications import AsyncSpecifications
+from condarium.client.asynchronous.signing import AsyncSigning
 from condarium.client.asynchronous.status import AsyncStatus
 from condarium.client.asynchronous.streams import AsyncStreams
 from condarium.client.asynchronous.tokens import AsyncTokens
@@ -22,6 +23,7 @@ class AsyncClient(
     AsyncTokens,
     AsyncSettings,
     AsyncCatalogue,
+    AsyncSigning,
     AsyncStatus,
 ):
     """Everything that REST can do. Methods raise `ApiError` and its subclasses, whose text is a sentence for people.

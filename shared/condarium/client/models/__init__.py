@@ -7,6 +7,7 @@ from condarium.client.models.packages import Channel, Package, PackageRecord
 from condarium.client.models.settings import AuditRow, Change, Credential, Origin, Quota, Usage
 from condarium.client.models.shown import Shown
 from condarium.client.models.solves import Changes, PinnedPackage, SolveAnswer, SolvedPackage
+from condarium.client.models.signing import SigningKey
 
 __all__ = [
     "Artifact",
@@ -36,6 +37,7 @@ __all__ = [
     "SolveAnswer",
     "SolvedPackage",
     "TokenRow",
+    "SigningKey",
     "Usage",
     "UserRow",
     "Version",

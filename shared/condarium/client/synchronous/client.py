@@ -8,6 +8,7 @@ from condarium.client.synchronous.environments import Environments
 from condarium.client.synchronous.namespaces import Namespaces
 from condarium.client.synchronous.settings import Settings
 from condarium.client.synchronous.specifications import Specifications
+from condarium.client.synchronous.signing import Signing
 from condarium.client.synchronous.status import Status
 from condarium.client.synchronous.streams import Streams
 from condarium.client.synchronous.tokens import Tokens
@@ -23,6 +24,7 @@ class Client(
     Tokens,
     Settings,
     Catalogue,
+    Signing,
     Status,
 ):
     """Everything that REST can do. Methods raise `ApiError` and its subclasses, whose text is a sentence for people.
