@@ -18,7 +18,7 @@ routes of one subject each, one line for each subject:
 - `environments`, `specifications` (`intake` reads them, lockfiles too), `builds`
 - `solves` (without a build; `asking` waits for them)
 - `packages` (what the indexed channels have, and the channels)
-- `artifacts`, `downloads` (what /storage serves), `streams` (SSE)
+- `artifacts`, `downloads` (what /storage serves), `joining` (a tarball as one object), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)
 - `credentials` (of channels, indexes and registries)
 - `signing` (the keys that sign images, bills of materials)

@@ -16,7 +16,7 @@ from condarium.domain.naming import encode_oci, encode_tag
 from condarium.errors import Conflict, InvalidInput, NotFound
 from condarium.http.feed import StreamEnded, Subscription
 from condarium.work.demand import Answer
-from services.api import downloads, handlers, wire
+from services.api import downloads, handlers, joining, wire
 from services.api.bodies import ArtifactQuery, Model
 from services.api.declaration import ACK, redirect, text
 from services.api.endpoint import Ack, Call, Gateway, Slow, quick, slow
@@ -97,7 +97,7 @@ def routes(gateway: Gateway) -> list[Route]:
             returns=text(description="What to give to `docker pull`", example="registry:5000/default/first:g1"),
             errors=(400, 403, 409),
         ),
-        quick(gateway, f"{BUILD}installer/", show_installer, returns=redirect("The installer"), errors=(400, 403)),
+        download(f"{BUILD}installer/", ArtifactType.CONSTRUCTOR_INSTALLER),
         *(
             bytes_at(f"{ENVIRONMENT}{name}", of_environment(kind), "The lockfile of an environment's current build")
             for name, kind in (
@@ -180,7 +180,11 @@ async def deliver(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactT
     Raises NotFound while they are not made, Conflict with the reason when they could not be made.
     """
     found = await ready(call, build_id, kind)
-    return RedirectResponse(downloads.link(call, found.build, kind, found.answer, found.lock_hash), 307)
+    joined = None
+    if call.query.single and kind in downloads.CODECS and found.lock_hash is not None:
+        joined = await joining.joined(call, kind, found.lock_hash)
+    where = downloads.link(call, found.build, kind, found.answer, found.lock_hash, joined=joined)
+    return RedirectResponse(where, 307)
 
 
 async def ready(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactType) -> Found:
@@ -288,9 +292,3 @@ def _image_name(session: Session, call: Call[ArtifactQuery, Any], build_id: int)
     # A key too long for a tag still has its generation.
     tag = encode_tag(row.key) or f"g{row.generation}"
     return PlainTextResponse(f"{call.gateway.settings.registry_external}/{repository}:{tag}")
-
-
-def show_installer(session: Session, call: Call[Model, Any]) -> Response:
-    """The installer of a build."""
-    row = handlers.find_build(session, call.caller, call.number("build_id"))
-    raise InvalidInput(f"Build {row.id} doesn't have an installer")

@@ -169,11 +169,12 @@ class RecordsQuery(PagingQuery):
 
 
 class ArtifactQuery(Model):
-    """`wait` is in seconds; `format` chooses among the forms of an artifact."""
+    """`wait` is in seconds, `format` one of the forms of an artifact; `single` makes a tarball one object of S3."""
 
     wait: float = Field(0, ge=0, le=600, allow_inf_nan=False)
     format: Text = ""
     platform: Text = ""
+    single: bool = False
 
 
 class EventsQuery(Model):

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from condarium.database import archives
 from condarium.database.archives import Codec
 from condarium.domain.access import Action
-from condarium.domain.archive import MemberList, StoredMember
+from condarium.domain.archive import MemberList
 from condarium.domain.artifact import ArtifactType
 from condarium.errors import NotFound
 from condarium.http import byte_ranges
@@ -23,7 +23,7 @@ from services.api.endpoint import Call, Gateway, slow
 LINK_SECONDS = 60
 #: what the audit log calls it
 DOWNLOAD = "artifact::download"
-#: below /storage: tarballs that are put together while they are sent, by the hash of their lock
+#: below /storage: tarballs and installers that are put together while they are sent, by the hash of their lock
 TARBALLS = "archive/"
 
 SUFFIXES = {
@@ -35,10 +35,20 @@ SUFFIXES = {
     ArtifactType.LOGS: "log.txt",
     ArtifactType.CONDA_PACK: "tar.gz",
     ArtifactType.CONDA_PACK_ZST: "tar.zst",
+    ArtifactType.CONSTRUCTOR_INSTALLER: "sh",
 }
-CODECS: dict[ArtifactType, Codec] = {ArtifactType.CONDA_PACK: "gz", ArtifactType.CONDA_PACK_ZST: "zst"}
+CODECS: dict[ArtifactType, Codec] = {
+    ArtifactType.CONDA_PACK: "gz",
+    ArtifactType.CONDA_PACK_ZST: "zst",
+    ArtifactType.CONSTRUCTOR_INSTALLER: "sh",
+}
 #: browsers show text and JSON, and save the rest
-MEDIA_TYPES = {".json": "application/json", ".gz": "application/gzip", ".zst": "application/zstd"}
+MEDIA_TYPES = {
+    ".json": "application/json",
+    ".gz": "application/gzip",
+    ".zst": "application/zstd",
+    ".sh": "application/x-sh",
+}
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -60,10 +70,22 @@ def routes(gateway: Gateway) -> list[Route]:
     ]
 
 
-def link(call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, lock_hash: str | None) -> str:
-    """Where the bytes of a ready artifact are for the next minute. Raises NotFound for what has no bytes (an image)."""
+def link(
+    call: Call[Any, Any],
+    build: Any,
+    kind: ArtifactType,
+    answer: Answer,
+    lock_hash: str | None,
+    *,
+    joined: str | None = None,
+) -> str:
+    """Where the bytes of a ready artifact are for the next minute; `joined` is the key of a tarball in one piece.
+
+    Raises NotFound for what has no bytes (an image).
+    """
     filename = f"{build.environment}-{build.generation}.{SUFFIXES.get(kind, 'bin')}"
-    address = _address(call, build, kind, answer, lock_hash, filename)
+    address = joined and _external(call, joined, filename)
+    address = address or _address(call, build, kind, answer, lock_hash, filename)
     call.gateway.tallies.fetched(
         principal=call.caller.name,
         action=DOWNLOAD,
@@ -77,20 +99,23 @@ def link(call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, l
 def _address(
     call: Call[Any, Any], build: Any, kind: ArtifactType, answer: Answer, lock_hash: str | None, filename: str
 ) -> str:
-    storage = call.gateway.storage
     if kind in CODECS and lock_hash is not None:
-        path = f"/storage/{TARBALLS}{lock_hash}.tar.{CODECS[kind]}"
+        path = f"/storage/{TARBALLS}{lock_hash}.{SUFFIXES[kind]}"
     elif answer.key is not None:
-        external = storage.url(
-            answer.key, expires_seconds=LINK_SECONDS, filename=filename, content_type=media_type(filename)
-        )
-        if external is not None:
+        if (external := _external(call, answer.key, filename)) is not None:
             return external
         path = f"/storage/{answer.key}"
     else:
         raise NotFound(f"the {kind} of build {build.id} is no file; see /api/v1/build/{build.id}/docker/")
     secret = call.gateway.settings.secret.encode()
     return call.link(f"{path}?{signing.sign(path, secret, int(time.time()) + LINK_SECONDS, filename)}")
+
+
+def _external(call: Call[Any, Any], key: str, filename: str) -> str | None:
+    """An address of the storage itself, where it has some."""
+    return call.gateway.storage.url(
+        key, expires_seconds=LINK_SECONDS, filename=filename, content_type=media_type(filename)
+    )
 
 
 def media_type(filename: str) -> str:
@@ -119,12 +144,12 @@ async def _stored(call: Call[Model, Any], key: str) -> Content:
 
 
 async def _tarball(call: Call[Model, Any], key: str) -> Content:
-    lock_hash, _, codec = key.removeprefix(TARBALLS).partition(".tar.")
-    known = next((each for each in CODECS.values() if each == codec), None)
+    lock_hash, _, suffix = key.removeprefix(TARBALLS).partition(".")
+    known = next((codec for kind, codec in CODECS.items() if SUFFIXES[kind] == suffix), None)
     found = await call.within(lambda session: archives.find(session, lock_hash, known)) if known else None
     if found is None:
         raise NotFound("there is nothing at this address")
-    members = MemberList(tuple(StoredMember(digest, size) for digest, size in found.parts))
+    members = MemberList.of(found.parts)
 
     def pieces(start: int, end: int) -> list[Piece]:
         return [Piece(blob_key(part.digest), part.start, part.end) for part in members.slices(start, end)]

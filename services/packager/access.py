@@ -2,7 +2,7 @@
 
 from condarium.conda.channels import ChannelSettings
 from condarium.database import package_access
-from condarium.domain.artifact import IMAGES, ArtifactType
+from condarium.domain.artifact import ARCHIVES, IMAGES
 from condarium.domain.link_order import Member
 from condarium.domain.sealing import Vault
 from condarium.work import channel_access
@@ -12,7 +12,7 @@ from services.packager.jobs import FetchJob
 from services.packager.pieces import scopes_of
 
 #: the artifacts that hold the bytes of packages
-NEED_BYTES = frozenset({ArtifactType.CONDA_PACK, ArtifactType.CONDA_PACK_ZST, *IMAGES})
+NEED_BYTES = frozenset({*ARCHIVES, *IMAGES})
 
 
 def channels_of(work: Work, task: Task) -> ChannelSettings:

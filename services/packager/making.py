@@ -11,6 +11,7 @@ from services.packager import access, handlers
 from services.packager.children import Children
 from services.packager.handlers import Made, Task, Work
 from services.packager.image import make_image
+from services.packager.installer import make_installer
 from services.packager.tarball import make_tarball
 from services.packager.texts import make_text
 
@@ -74,6 +75,8 @@ class Making:
         match task.artifact:
             case ArtifactType.CONDA_PACK | ArtifactType.CONDA_PACK_ZST:
                 return make_tarball(work, children, task, lost=self._lost.is_set)
+            case ArtifactType.CONSTRUCTOR_INSTALLER:
+                return make_installer(work, children, task, lost=self._lost.is_set)
             case ArtifactType.DOCKER_MANIFEST:
                 return make_image(work, children, task, lost=self._lost.is_set)
             case ArtifactType.DOCKER_MANIFEST_ZSTD:

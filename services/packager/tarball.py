@@ -10,7 +10,7 @@ from condarium.conda.pieces.member import MEMBER_FORMAT, MemberResult, make_top_
 from condarium.database import archives
 from condarium.database import pieces as piece_rows
 from condarium.database.archives import Codec
-from condarium.domain.archive import MemberList, StoredMember
+from condarium.domain.archive import MemberList
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.link_order import link_order
 from condarium.domain.lock import Lock
@@ -20,6 +20,8 @@ from services.packager import pieces
 from services.packager.children import Desk
 from services.packager.handlers import Made, Task, Work
 from services.packager.jobs import Compression, PieceJob
+
+Parts = Sequence[tuple[str, int]]
 
 _CODECS: dict[ArtifactType, tuple[Codec, Compression]] = {
     ArtifactType.CONDA_PACK: ("gz", "gzip"),
@@ -33,37 +35,49 @@ def make_tarball(work: Work, children: Desk, task: Task, *, lost: Callable[[], b
     Raises InputFault where no platform can have one, and what `pieces.ensure` raises.
     """
     suffix, compression = _CODECS[task.artifact]
+
+    def make(lock: Lock) -> Parts:
+        return [(member.digest, member.size) for member in members_of(work, children, lock, compression, lost=lost)]
+
+    return make_archives(work, task, suffix, tarball_format(compression), make, what="tarballs")
+
+
+def make_archives(
+    work: Work, task: Task, suffix: Codec, version: str, make: Callable[[Lock], Parts], *, what: str
+) -> Made:
+    """What `make` puts together for each platform but Windows; what is known already in this `version` as it is."""
     possible = {platform: lock for platform, lock in task.locks.items() if not platform.startswith("win-")}
     if not possible:
-        raise InputFault("tarballs are made for Linux and macOS, not for Windows", reason="no-tarball-for-platform")
-    made = {platform: _tarball(work, children, lock, suffix, compression, lost) for platform, lock in possible.items()}
+        raise InputFault(f"{what} are made for Linux and macOS, not for Windows", reason="no-tarball-for-platform")
+    made: dict[str, Parts] = {}
+    for platform, lock in possible.items():
+        with work.database.transaction() as session:
+            known = archives.find(session, lock.hash, suffix, format=version)
+        made[platform] = known.parts if known else make(lock)
     main = made.get(task.main_lock.platform) or made[min(made)]
     left_out = sorted(task.locks.keys() - made.keys())
-    note = f"without {', '.join(left_out)}: tarballs are made for Linux and macOS" if left_out else None
-    members = MemberList(tuple(StoredMember(digest, size) for digest, size in main))
+    note = f"without {', '.join(left_out)}: {what} are made for Linux and macOS" if left_out else None
+    members = MemberList.of(main)
 
     def record(session: Session) -> None:
         for platform, parts in made.items():
-            version = _format(compression)
             archives.store(session, possible[platform].hash, suffix, format=version, parts=parts)
 
     return Made(members.identity, members.size, note=note, record=record)
 
 
-def _format(compression: Compression) -> str:
+def tarball_format(compression: Compression) -> str:
+    """The version of a tarball's bytes."""
     return f"{MEMBER_FORMAT}/{codec(compression).key}"
 
 
-def _tarball(
-    work: Work, children: Desk, lock: Lock, suffix: Codec, compression: Compression, lost: Callable[[], bool]
-) -> Sequence[tuple[str, int]]:
-    """The parts, in order; those of a tarball that is known already as they are."""
+def members_of(
+    work: Work, children: Desk, lock: Lock, compression: Compression, *, lost: Callable[[], bool]
+) -> list[MemberResult]:
+    """Every member in order, stored; the last one ends the archive. Raises what `pieces.ensure` raises."""
     keys = [(member_key(lock, member, compression), member) for member in link_order(lock)]
     with work.database.transaction() as session:
-        known = archives.find(session, lock.hash, suffix, format=_format(compression))
-        found = {} if known else piece_rows.known(session, [key for key, _ in keys])
-    if known is not None:
-        return known.parts
+        found = piece_rows.known(session, [key for key, _ in keys])
     jobs = {key: PieceJob("member", lock, [member], compression) for key, member in keys}
     found = pieces.ensure(work.database, children, jobs, found, lost=lost)
     members = [
@@ -74,4 +88,4 @@ def _tarball(
     sink = io.BytesIO()
     top = make_top_member(lock, rewrites, sink=sink, compression=compression)
     work.storage.put(blob_key(top.digest), sink.getvalue())
-    return [(member.digest, member.size) for member in [*members, top]]
+    return [*members, top]

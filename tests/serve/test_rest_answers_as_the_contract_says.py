@@ -288,8 +288,6 @@ def test_the_image_has_a_name_once_it_is_there(gateway: RunningGateway) -> None:
     assert shown.text == f"registry.example:5000/default/{encode_oci('First')}:{detail['condarium']['key']}"
     assert [item["artifact_type"] for item in detail["build_artifacts"]] == ["LOCKFILE", "DOCKER_MANIFEST"]
     assert all(set(item) == {"id", "artifact_type", "key"} for item in detail["build_artifacts"])
-    installer = gateway.http.get(f"/api/v1/build/{build_id}/installer/")
-    assert (installer.status_code, installer.json()["message"]) == (400, f"Build {build_id} doesn't have an installer")
 
 
 def test_v2_lists_environments_by_cursor(gateway: RunningGateway) -> None:

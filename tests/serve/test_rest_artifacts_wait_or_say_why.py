@@ -1,11 +1,13 @@
 """What is not made yet is 404 or waits; what failed says why at once and can be tried again; logs at any time."""
 
+import hashlib
 import threading
 import time
 from typing import Any
 
-from condarium.database import logs
+from condarium.database import archives, artifacts, builds, logs
 from condarium.domain.artifact import ArtifactType
+from condarium.storage import blob_key
 from tests.fixtures.gateway import RunningGateway
 from tests.fixtures.served import make_lock
 
@@ -183,9 +185,22 @@ def test_the_lockfile_of_an_environment_has_all_formats(gateway: RunningGateway)
     assert "format='zip' is not known" in message(gateway.http.get(f"{one}/lockfile/?format=zip"), 400)
 
 
-def test_an_installer_is_not_made_yet(gateway: RunningGateway) -> None:
+def test_an_installer_is_asked_for_by_its_download(gateway: RunningGateway) -> None:
     build_id = gateway.post()
-    assert message(gateway.http.get(f"/api/v1/build/{build_id}/installer/"), 400) == (
-        f"Build {build_id} doesn't have an installer"
-    )
+    gateway.solve(build_id, make_lock("zlib"))
+    said = message(gateway.http.get(f"/api/v1/build/{build_id}/installer/"), 404)
+    assert said.startswith(f"build {build_id} has no CONSTRUCTOR_INSTALLER yet (it is REQUESTED)")
+    parts = [b"#!/bin/sh\n", b"members"]
+    listed = [(hashlib.sha256(part).hexdigest(), len(part)) for part in parts]
+    for part, (digest, _) in zip(parts, listed, strict=True):
+        gateway.storage.put(blob_key(digest), part)
+    held = gateway.claim(build_id, ArtifactType.CONSTRUCTOR_INSTALLER)
+    with gateway.database.transaction() as session:
+        lock_hash = builds.lock_hashes(session, build_id)["linux-64"]
+        archives.store(session, lock_hash, "sh", format="1", parts=listed)
+        artifacts.ready(session, held, builds.load(session, build_id), digest=lock_hash, size=17)
+    reply = gateway.http.get(f"/api/v1/build/{build_id}/installer/", follow_redirects=True)
+    assert (reply.status_code, reply.content) == (200, b"#!/bin/sh\nmembers")
+    assert reply.headers["content-type"] == "application/x-sh"
+    assert reply.headers["content-disposition"] == 'attachment; filename="first-1.sh"'
     assert gateway.http.get("/api/v1/build/999/installer/").status_code == 404

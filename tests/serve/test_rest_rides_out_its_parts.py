@@ -90,3 +90,16 @@ def test_files_in_s3_are_fetched_from_s3_and_tarballs_through_the_gateway(s3_gat
     assert s3_gateway.http.get(location).content == b"".join(parts)
     part = s3_gateway.http.get(location, headers={"Range": "bytes=8-11"})
     assert (part.status_code, part.content) == (206, b"aabb")
+
+    for _ in range(2):
+        location = s3_gateway.http.get(f"/api/v1/build/{build_id}/archive/?single=true").headers["location"]
+        assert "/gateway/archive/" in location, "an object of the bucket"
+        fetched = httpx.get(location, headers={"Range": "bytes=8-11"})
+        assert (fetched.status_code, fetched.content) == (206, b"aabb")
+    assert httpx.get(location).content == b"".join(parts)
+    assert fetched.headers["content-disposition"] == 'attachment; filename="first-1.tar.gz"'
+    (key,) = [entry.key for entry in s3_gateway.storage.list("archive/")]
+    s3_gateway.storage.delete(key)
+    s3_gateway.storage.delete(blob_key(hashlib.sha256(parts[1]).hexdigest()))
+    refused = s3_gateway.http.get(f"/api/v1/build/{build_id}/archive/?single=true")
+    assert refused.status_code == 404, "its bytes are gone"

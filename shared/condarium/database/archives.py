@@ -12,7 +12,7 @@ from condarium.database.garbage import marks
 from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.tables import Archive, LockRow
 
-Codec = Literal["gz", "zst"]
+Codec = Literal["gz", "zst", "sh"]
 
 
 @dataclass(frozen=True)

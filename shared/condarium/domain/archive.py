@@ -2,7 +2,7 @@
 range.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -37,6 +37,11 @@ class MemberList:
     @classmethod
     def from_json(cls, data: Sequence[Mapping[str, Any]]) -> "MemberList":
         return cls(tuple(StoredMember(str(item["digest"]), int(item["size"])) for item in data))
+
+    @classmethod
+    def of(cls, parts: Iterable[tuple[str, int]]) -> "MemberList":
+        """Of (sha256 in hex, bytes)."""
+        return cls(tuple(StoredMember(digest, size) for digest, size in parts))
 
     def to_json(self) -> list[dict[str, Any]]:
         return [{"digest": member.digest, "size": member.size} for member in self.members]

@@ -14,6 +14,8 @@ class ArtifactType(StrEnum):
     CONDA_PACK = "CONDA_PACK"
     #: the tarball, zstd
     CONDA_PACK_ZST = "CONDA_PACK_ZST"
+    #: the self-extracting installer, a shell script
+    CONSTRUCTOR_INSTALLER = "CONSTRUCTOR_INSTALLER"
     #: conda-lock v1 as YAML
     CONDA_LOCK = "CONDA_LOCK"
     #: `@EXPLICIT` with hashes, of the builder's own platform
@@ -39,6 +41,9 @@ class ArtifactState(StrEnum):
 #: the images of a build; they come after its other artifacts unless somebody waits for them
 IMAGES = (ArtifactType.DOCKER_MANIFEST, ArtifactType.DOCKER_MANIFEST_ZSTD)
 
+#: what is put together out of members when it is served
+ARCHIVES = (ArtifactType.CONDA_PACK, ArtifactType.CONDA_PACK_ZST, ArtifactType.CONSTRUCTOR_INSTALLER)
+
 UNFINISHED = (ArtifactState.REQUESTED, ArtifactState.MAKING)
 
 #: conda-store's key formats, and ours in the same way
@@ -48,6 +53,7 @@ _KEYS = {
     ArtifactType.LOGS: "logs/{}.log",
     ArtifactType.CONDA_PACK: "archive/{}.tar.gz",
     ArtifactType.CONDA_PACK_ZST: "archive/{}.tar.zst",
+    ArtifactType.CONSTRUCTOR_INSTALLER: "installer/{}.sh",
     ArtifactType.CONDA_LOCK: "lockfile/{}.conda-lock.yml",
     ArtifactType.EXPLICIT: "lockfile/{}.explicit.txt",
     ArtifactType.RATTLER_LOCK: "lockfile/{}.pixi.lock",
