@@ -44,6 +44,7 @@ TAGS = {
     "setting": "Settings by level",
     "usage": "What namespaces hold, and how much they may",
     "credential": "Credentials for channels, indexes and registries: written, never read",
+    "base-image": "What images stand on",
     "audit": "Who did what",
     "storage": "Bytes, by addresses that are good for a minute",
     "login": "Logging in and out",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from condarium.client.asynchronous.connection import AsyncConnection
-from condarium.client.models.settings import Change, Credential, Origin, Quota, Usage
+from condarium.client.models.settings import BaseImage, Change, Credential, Origin, Quota, Usage
 
 #: changes of settings read at a time
 HISTORY = 100
@@ -68,3 +68,12 @@ class AsyncSettings(AsyncConnection):
     async def delete_credential(self, name: str, *, namespace: str = "") -> None:
         """Builds that run go on with it. Raises NotThere."""
         await self._say("DELETE", self._at("credential", namespace, name))
+
+    async def base_images(self) -> list[BaseImage]:
+        """What images can stand on, by platform, the default ones first."""
+        return await self._ask(list[BaseImage], "GET", self._at("base-image"))
+
+    async def choose_base_image(self, base_image: int) -> BaseImage:
+        """Images of its platform stand on it from the next build on. Raises NotThere."""
+        path = self._at("base-image", base_image, "default")
+        return await self._ask(BaseImage, "PUT", path, repeatable=True)

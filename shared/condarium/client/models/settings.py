@@ -74,6 +74,21 @@ class Credential(Shown):
     updated_by: str
 
 
+class BaseImage(Shown):
+    """What images stand on: `name` is what the setting image_base calls it, `size` in bytes of its `layers`."""
+
+    id: int
+    platform: str
+    name: str | None
+    is_default: bool
+    source: str | None
+    digest: str | None
+    layers: int
+    size: int
+    created_on: Moment
+    created_by: str
+
+
 class AuditRow(Shown):
     """One deed, or the sum of `count` alike between `time` and `last_time`."""
 

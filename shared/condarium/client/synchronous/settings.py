@@ -4,7 +4,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from condarium.client.models.settings import Change, Credential, Origin, Quota, Usage
+from condarium.client.models.settings import BaseImage, Change, Credential, Origin, Quota, Usage
 from condarium.client.synchronous.connection import Connection
 
 #: changes of settings read at a time
@@ -69,3 +69,12 @@ class Settings(Connection):
     def delete_credential(self, name: str, *, namespace: str = "") -> None:
         """Builds that run go on with it. Raises NotThere."""
         self._say("DELETE", self._at("credential", namespace, name))
+
+    def base_images(self) -> list[BaseImage]:
+        """What images can stand on, by platform, the default ones first."""
+        return self._ask(list[BaseImage], "GET", self._at("base-image"))
+
+    def choose_base_image(self, base_image: int) -> BaseImage:
+        """Images of its platform stand on it from the next build on. Raises NotThere."""
+        path = self._at("base-image", base_image, "default")
+        return self._ask(BaseImage, "PUT", path, repeatable=True)
