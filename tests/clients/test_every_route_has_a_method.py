@@ -47,6 +47,8 @@ def call_everything(client: Client, tmp_path: Path) -> None:
         take(lambda namespace=namespace: client.delete_credential("c", namespace=namespace))
     for wanted in (
         client.version,
+        client.base_images,
+        lambda: client.choose_base_image(1),
         client.permission,
         client.readiness,
         lambda: client.log_in("a", "b"),
