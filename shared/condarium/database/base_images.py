@@ -102,7 +102,7 @@ def set_default(session: Session, base: BaseImage, *, platform: str, actor: str)
 
 def choose_default(session: Session, base_id: int) -> Stored:
     """Lets new images of its platform stand on a stored base. Raises NotFound."""
-    row = session.get(BaseImageRow, base_id)
+    row = session.get(BaseImageRow, base_id) if 0 < base_id < 2**63 else None
     if row is None:
         raise NotFound("base image does not exist")
     return store(session, _from_row(row), platform=row.platform, actor=row.created_by, make_default=True, chosen=True)
