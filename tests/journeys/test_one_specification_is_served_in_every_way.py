@@ -203,6 +203,17 @@ def test_the_command_line_goes_the_same_way(system: System, tmp_path: Path) -> N
     saved = condarium(system, "download", "cli", "conda-lock", "-o", str(tmp_path), "--json")
     assert saved.returncode == 0, saved.stderr
     assert Path(json.loads(saved.stdout)["path"]).read_text().startswith(("#", "version", "metadata"))
+    saved = condarium(system, "download", "cli", "installer", "-o", str(tmp_path), "--json")
+    assert saved.returncode == 0, saved.stderr
+    installer = Path(json.loads(saved.stdout)["path"])
+    assert (installer.name, os.access(installer, os.X_OK)) == ("cli.sh", True)
+    command = [str(installer), "-b", "-p", str(tmp_path / "installed")]
+    subprocess.run(command, env={"PATH": "/usr/bin:/bin"}, check=True, capture_output=True)
+    python = tmp_path / "installed" / "bin" / "python"
+    asked = subprocess.run(
+        [python, "-c", "import click, sys; print(sys.prefix)"], env={}, capture_output=True, text=True
+    )
+    assert asked.stdout == f"{tmp_path}/installed\n", asked.stderr
     code = "import click, os, sys; print(os.environ['WHO'], os.environ['CONDA_DEFAULT_ENV'], sys.prefix)"
     local = condarium(system, "env", "shell", "cli", "--", "python", "-c", code, CONDARIUM_STORE=str(system.store))
     assert local.stdout.split()[:2] == ["me", "default/cli"], local.stderr

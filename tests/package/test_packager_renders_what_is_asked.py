@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -144,6 +145,28 @@ def test_the_zstd_tarball_is_made_on_demand(packager: RunningPackager, lock: Loc
     with tarfile.open(fileobj=unpacked) as tar:
         names = tar.getnames()
     assert {"bin/alpha", "bin/activate"} <= set(names)
+
+
+def test_the_installer_is_a_header_and_the_tarball(packager: RunningPackager, lock: Lock, tmp_path: Path) -> None:
+    build_id = packager.build("env", lock, eager=["CONDA_PACK"])
+    packager.wait(build_id, "CONDA_PACK")
+    packager.ask(build_id, "CONSTRUCTOR_INSTALLER")
+    row = packager.wait(build_id, "CONSTRUCTOR_INSTALLER")
+    data, members = tarball(packager, lock, "sh"), tarball(packager, lock)
+    assert row.size == len(data)
+    assert data.endswith(members)
+    assert len(data) - len(members) < 20_000
+    (tmp_path / "env-1.sh").write_bytes(data)
+    subprocess.run(["sh", tmp_path / "env-1.sh", "-b", "-p", tmp_path / "env"], check=True, capture_output=True)
+    assert {"alpha", "activate", "conda-unpack"} <= {path.name for path in (tmp_path / "env" / "bin").iterdir()}
+    again = packager.build("other", lock, eager=["CONSTRUCTOR_INSTALLER"])
+    assert packager.wait(again, "CONSTRUCTOR_INSTALLER").digest == row.digest, "the same lock, the same bytes"
+
+
+def test_there_is_no_installer_for_windows_only(packager: RunningPackager, lock: Lock) -> None:
+    build_id = packager.build("env", lock_of(lock.conda, platform="win-64"), eager=["CONSTRUCTOR_INSTALLER"])
+    row = packager.wait(build_id, "CONSTRUCTOR_INSTALLER", state="FAILED")
+    assert row.reason == "installers are made for Linux and macOS, not for Windows"
 
 
 def test_wheels_are_layers_and_members_too(packager: RunningPackager, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
 
     ARCHIVE = "archive"
     ARCHIVE_ZST = "archive-zst"
+    INSTALLER = "installer"
     LOCKFILE = "lockfile"
     CONDA_LOCK = "conda-lock"
     EXPLICIT = "explicit"
@@ -32,6 +33,7 @@ class Kind(StrEnum):
 _WHERE: dict[Kind, tuple[str, dict[str, str], str]] = {
     Kind.ARCHIVE: ("archive/", {"format": "gz"}, "{name}.tar.gz"),
     Kind.ARCHIVE_ZST: ("archive/", {"format": "zst"}, "{name}.tar.zst"),
+    Kind.INSTALLER: ("installer/", {}, "{name}.sh"),
     Kind.LOCKFILE: ("lockfile/", {"format": "json"}, "{name}.conda-lock.json"),
     Kind.CONDA_LOCK: ("lockfile/", {"format": "conda-lock"}, "{name}.conda-lock.yml"),
     Kind.EXPLICIT: ("lockfile/", {"format": "explicit"}, "{name}.explicit.txt"),
@@ -54,10 +56,10 @@ def download(
         Path | None, typer.Option("--output", "-o", help="A file or directory; - is standard output")
     ] = None,
     wait: Annotated[float, typer.Option(help="How many seconds to wait until it is made.", min=0, max=600)] = 300,
-    platform: Annotated[str, typer.Option(help="Of an archive, where a build has several, such as linux-64.")] = "",
+    platform: Annotated[str, typer.Option(help="Of an archive or installer, such as linux-64.")] = "",
     json: Json = False,
 ) -> None:
-    """Downloads an archive, a lockfile, the exported environment.yml or the log of a build.
+    """Downloads an archive, an installer, a lockfile, the exported environment.yml or the log of a build.
 
     A download that breaks off goes on where it stood, also when it is asked for again.
     """
@@ -80,6 +82,8 @@ def download(
             raise InvalidInput(f"the directory {target.parent} does not exist")
         try:
             size = save(client, address, target, query, waiting, quiet=json)
+            if kind is Kind.INSTALLER:
+                target.chmod(target.stat().st_mode | 0o111)
         except OSError as error:
             raise InvalidInput(f"{target} cannot be written: {error.strerror}") from None
     Output(json).done(f"{target}: {amount(size)}", path=str(target), size=size, build_id=build_id)
