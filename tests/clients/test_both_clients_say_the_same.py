@@ -8,11 +8,12 @@ import pytest
 
 from condarium.client import AsyncClient, Client, unasync
 from condarium.client import models as shown
-from condarium.client.models import access, builds, environments, packages, settings, solves
+from condarium.client.models import access, builds, environments, garbage, packages, settings, solves
 from services.api.replies import audit as audit_replies
 from services.api.replies import builds as build_replies
 from services.api.replies import credentials as credential_replies
 from services.api.replies import environments as environment_replies
+from services.api.replies import garbage as garbage_replies
 from services.api.replies import packages as package_replies
 from services.api.replies import settings as setting_replies
 from services.api.replies import solves as solve_replies
@@ -26,6 +27,7 @@ REPLIES = (
     build_replies,
     credential_replies,
     environment_replies,
+    garbage_replies,
     package_replies,
     setting_replies,
     solve_replies,
@@ -38,7 +40,7 @@ REPLIES = (
 OWN = {"Image"}
 MODELS = [
     model
-    for module in (access, builds, environments, packages, settings, solves)
+    for module in (access, builds, environments, garbage, packages, settings, solves)
     for model in vars(module).values()
     if inspect.isclass(model) and issubclass(model, shown.Shown) and model.__module__ == module.__name__
 ]

@@ -103,6 +103,13 @@ def call_everything(client: Client, tmp_path: Path) -> None:
         client.rotate_signing_key,
         client.sign_again,
         lambda: client.sbom(1),
+        client.sweep,
+        client.verify,
+        client.sweeps,
+        lambda: client.sweep_report(1),
+        lambda: client.why("n/e"),
+        lambda: client.pin(1),
+        lambda: client.unpin(1),
         client.audit,
         client.export_audit,
     ):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from condarium.cli import completion, differences
+from condarium.cli import completion, differences, garbage
 from condarium.cli.environments import Environment, previous_build
 from condarium.cli.output import Json, Output, say
 from condarium.cli.session import connect, current_build, find_build, load_build, split_environment
@@ -63,16 +63,22 @@ def compare(client: Client, before: Build, after: Build) -> dict[str, Changes]:
 
 
 def why(
-    package: Annotated[str, typer.Argument(help="Its name")],
-    environment: Annotated[
-        str,
-        typer.Argument(help="NAME, NAMESPACE/NAME, or a build's number", autocompletion=completion.builds),
+    package: Annotated[
+        str, typer.Argument(help="A package's name; alone: an environment, ENVIRONMENT:TAG, sha256, or prefix")
     ],
+    environment: Annotated[
+        str | None,
+        typer.Argument(help="NAME, NAMESPACE/NAME, or a build's number", autocompletion=completion.builds),
+    ] = None,
     platform: Platform = "",
     most: Annotated[int, typer.Option("--most", min=1, help="How many ways are shown.")] = 10,
     json: Json = False,
 ) -> None:
-    """Says why a package is in an environment: the ways that lead to it from what was asked for."""
+    """Says why a package is in an environment: the ways that lead to it from what was asked for. With one argument,
+    what keeps an environment, a build, a digest or a prefix from being deleted as garbage."""
+    if environment is None:
+        garbage.keeps(package, json)
+        return
     wanted = package.lower()
     with connect() as client:
         build = load_build(client, find_build(client, environment))

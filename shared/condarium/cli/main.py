@@ -11,6 +11,7 @@ from condarium.cli import (
     accounts,
     applying,
     audits,
+    bases,
     builds,
     catalogue,
     codes,
@@ -18,12 +19,13 @@ from condarium.cli import (
     credentials,
     downloads,
     environments,
+    garbage,
     namespaces,
     running,
     settings,
+    signing,
     tokens,
 )
-    signing,
 from condarium.cli.output import Json, Output, say
 from condarium.client import ApiError, Conflicting, NotThere, Refused, ServerAway, TooMany, Wrong
 from condarium.errors import CondariumError, ConfigError
@@ -44,13 +46,13 @@ app.command("apply")(applying.apply)
 app.add_typer(environments.app, name="env")
 environments.app.command("diff")(comparing.diff)
 environments.app.command("why")(comparing.why)
-app.add_typer(builds.app, name="build")
-app.command("run", context_settings=_REST)(running.run)
 app.command("gc")(garbage.gc)
 app.command("pin")(garbage.pin)
 app.command("unpin")(garbage.unpin)
 app.add_typer(garbage.store, name="store")
 environments.app.command("sbom")(signing.sbom)
+app.add_typer(builds.app, name="build")
+app.command("run", context_settings=_REST)(running.run)
 app.command("download")(downloads.download)
 app.command("solve")(catalogue.solve)
 app.command("why")(comparing.why)
@@ -62,10 +64,10 @@ app.add_typer(settings.app, name="setting")
 app.command("usage")(settings.usage)
 app.add_typer(settings.quota, name="quota")
 app.add_typer(credentials.app, name="credential")
-app.add_typer(audits.app, name="audit")
-app.command("events")(audits.events)
 app.add_typer(signing.app, name="signing-key")
 app.add_typer(bases.app, name="base")
+app.add_typer(audits.app, name="audit")
+app.command("events")(audits.events)
 app.add_typer(tokens.app, name="token")
 app.add_typer(tokens.user, name="user")
 app.command("login")(accounts.login)

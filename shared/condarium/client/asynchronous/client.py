@@ -4,10 +4,11 @@ from condarium.client.asynchronous.artifacts import AsyncArtifacts
 from condarium.client.asynchronous.builds import AsyncBuilds
 from condarium.client.asynchronous.catalogue import AsyncCatalogue
 from condarium.client.asynchronous.environments import AsyncEnvironments
+from condarium.client.asynchronous.garbage import AsyncGarbage
 from condarium.client.asynchronous.namespaces import AsyncNamespaces
 from condarium.client.asynchronous.settings import AsyncSettings
-from condarium.client.asynchronous.specifications import AsyncSpecifications
 from condarium.client.asynchronous.signing import AsyncSigning
+from condarium.client.asynchronous.specifications import AsyncSpecifications
 from condarium.client.asynchronous.status import AsyncStatus
 from condarium.client.asynchronous.streams import AsyncStreams
 from condarium.client.asynchronous.tokens import AsyncTokens
@@ -22,8 +23,9 @@ class AsyncClient(
     AsyncNamespaces,
     AsyncTokens,
     AsyncSettings,
-    AsyncCatalogue,
     AsyncSigning,
+    AsyncCatalogue,
+    AsyncGarbage,
     AsyncStatus,
 ):
     """Everything that REST can do. Methods raise `ApiError` and its subclasses, whose text is a sentence for people.

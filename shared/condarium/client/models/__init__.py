@@ -3,18 +3,21 @@
 from condarium.client.models.access import NewToken, Permission, Readiness, TokenRow, UserRow, Version
 from condarium.client.models.builds import Artifact, Build, BuildPackage, BuildRow, Image
 from condarium.client.models.environments import Environment, Namespace, NamespaceRole, NamespaceRow, RoleMapping
+from condarium.client.models.garbage import Chain, Sweep, SweepPart, Why
 from condarium.client.models.packages import Channel, Package, PackageRecord
-from condarium.client.models.settings import AuditRow, Change, Credential, Origin, Quota, Usage
+from condarium.client.models.settings import AuditRow, BaseImage, Change, Credential, Origin, Quota, Usage
 from condarium.client.models.shown import Shown
-from condarium.client.models.solves import Changes, PinnedPackage, SolveAnswer, SolvedPackage
 from condarium.client.models.signing import SigningKey
+from condarium.client.models.solves import Changes, PinnedPackage, SolveAnswer, SolvedPackage
 
 __all__ = [
     "Artifact",
     "AuditRow",
+    "BaseImage",
     "Build",
     "BuildPackage",
     "BuildRow",
+    "Chain",
     "Change",
     "Changes",
     "Channel",
@@ -34,11 +37,14 @@ __all__ = [
     "Readiness",
     "RoleMapping",
     "Shown",
+    "SigningKey",
     "SolveAnswer",
     "SolvedPackage",
+    "Sweep",
+    "SweepPart",
     "TokenRow",
-    "SigningKey",
     "Usage",
     "UserRow",
     "Version",
+    "Why",
 ]

@@ -5,10 +5,11 @@ from condarium.client.synchronous.artifacts import Artifacts
 from condarium.client.synchronous.builds import Builds
 from condarium.client.synchronous.catalogue import Catalogue
 from condarium.client.synchronous.environments import Environments
+from condarium.client.synchronous.garbage import Garbage
 from condarium.client.synchronous.namespaces import Namespaces
 from condarium.client.synchronous.settings import Settings
-from condarium.client.synchronous.specifications import Specifications
 from condarium.client.synchronous.signing import Signing
+from condarium.client.synchronous.specifications import Specifications
 from condarium.client.synchronous.status import Status
 from condarium.client.synchronous.streams import Streams
 from condarium.client.synchronous.tokens import Tokens
@@ -23,8 +24,9 @@ class Client(
     Namespaces,
     Tokens,
     Settings,
-    Catalogue,
     Signing,
+    Catalogue,
+    Garbage,
     Status,
 ):
     """Everything that REST can do. Methods raise `ApiError` and its subclasses, whose text is a sentence for people.

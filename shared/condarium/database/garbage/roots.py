@@ -57,7 +57,7 @@ with standing as (
     select id, 'fresh', 'it ended just now'
     from standing where ended_on > clock_timestamp() - make_interval(secs => :grace)
     union all
-    select standing.id, 'asked', 'somebody asked for its ' || build_artifacts.artifact_type
+    select distinct standing.id, 'asked', 'something of it was made just now'
     from standing join build_artifacts on build_artifacts.build_id = standing.id
     where build_artifacts.ready_on > clock_timestamp() - make_interval(secs => :grace)
     union all
