@@ -29,6 +29,7 @@ from services.packager.handlers import Work
 from services.packager.jobs import Setup
 from services.packager.packages import package_slots
 from services.packager.pieces import forget_leftovers
+from services.packager.publishing.slots import publishing_slots
 from services.packager.referrers import referrer_slots
 from services.packager.service import make_service
 from services.packager.slots import Slots
@@ -95,7 +96,7 @@ def main() -> int:
     work = Work(database, storage, settings, channels, owner=f"{socket.gethostname()}:{os.getpid()}")
     children = Children(lambda: start_child(settings), setup_of(settings), count=settings.packager_slots)
     slots, relay = Slots(work, children), Relay(database, settings.amqp_url)
-    beside = [package_slots(work, children), referrer_slots(work, children)]
+    beside = [package_slots(work, children), referrer_slots(work, children), publishing_slots(work)]
     sweeper = Sweeper(
         database,
         sweeps.STORAGE,

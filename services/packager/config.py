@@ -34,6 +34,7 @@ class Settings:
     packager_cache: Path
     packager_cache_bytes: int
     layer_budget: int
+    packager_publish_slots: int = 2
     secret_previous: str | None = None
     base_image: Path | None = None
     pip_index_url: str | None = None

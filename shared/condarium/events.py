@@ -176,6 +176,38 @@ class ArtifactFailed(ArtifactEvent):
 
 
 @dataclass(frozen=True)
+class ImagePublished(Event):
+    """A publish rule has sent the image of the build with id `build` to another registry; `digest` is what `tags` mean
+    there.
+    """
+
+    name = "image.published"
+    source = ("packager",)
+
+    build: int
+    rule: str
+    registry: str
+    repository: str
+    tags: tuple[str, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class PublishingFailed(Event):
+    """A publish rule could not send the image of the build with id `build`, until somebody asks for another try;
+    `message` is the sentence for people.
+    """
+
+    name = "publishing.failed"
+    source = ("packager",)
+
+    build: int
+    rule: str
+    registry: str
+    message: str
+
+
+@dataclass(frozen=True)
 class SpecificationInvalid(Event):
     """A watched file could not be read as a specification; the environment stays as it is."""
 
@@ -201,6 +233,8 @@ EVENTS: dict[str, type[Event]] = {
         ArtifactRequested,
         ArtifactReady,
         ArtifactFailed,
+        ImagePublished,
+        PublishingFailed,
         SpecificationInvalid,
     )
 }

@@ -259,6 +259,12 @@ _WORK: list[tuple[str, Any, str | None, str]] = [
         "what is made for every build without being asked",
     ),
     ("PACKAGER_SLOTS", ("integer", 1, 64), "2", "renderings a packager makes at a time"),
+    (
+        "PACKAGER_PUBLISH_SLOTS",
+        ("integer", 0, 64),
+        "2",
+        "images a packager pushes to other registries at a time; 0 leaves them to other packagers",
+    ),
     ("PACKAGER_CACHE", "path", None, "the packager's cache of downloaded archives"),
     ("PACKAGER_CACHE_BYTES", ("integer", 0, 1 << 44), "10737418240", "the most bytes the packager's cache may hold"),
     ("LAYER_BUDGET", ("integer", 3, 100), "40", "the most layers of an image, base included"),

@@ -21,6 +21,7 @@ from condarium.domain.oci_channel import (
     REPODATA,
     REPODATA_TAG,
     Parts,
+    file_name,
     index_manifest,
     names_behind,
     package_manifest,
@@ -144,7 +145,7 @@ def _manifest(session: Session, environment: Environment, record: Record, ask: A
     parts = _parts(session, environment, record, ask, ManifestUnknown)
     if isinstance(parts, Waits):
         return parts
-    body = package_manifest(record.filename, parts)
+    body = package_manifest(file_name(record), parts)
     return Manifest(hashlib.sha256(body).hexdigest(), OCI_MANIFEST, body, record.subdir)
 
 
@@ -157,12 +158,12 @@ def _parts(
 ) -> Parts | Waits:
     copy = package_copies.demand(session, environment, record, actor=ask.actor)
     if copy.state == ArtifactState.FAILED:
-        raise unknown(f"{record.filename} cannot be fetched: {copy.reason}")
+        raise unknown(f"{file_name(record)} cannot be fetched: {copy.reason}")
     if copy.parts is not None and (not copy.rested or _is_there(copy, ask)):
         return copy.parts
     if copy.parts is not None:
         package_copies.lost(session, copy)
-    return Waits(f"{record.filename} is still being fetched" + (f" ({copy.reason})" if copy.reason else ""))
+    return Waits(f"{file_name(record)} is still being fetched" + (f" ({copy.reason})" if copy.reason else ""))
 
 
 def _is_there(copy: Copy, ask: Ask) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -77,7 +77,7 @@ def records(session: Session, environment_id: int, names: Sequence[str], subdir:
         select(element.c.value)
         .select_from(LockRow)
         .join(locks, locks.c.id == LockRow.id)
-        .join(element, func.true())
+        .join(element, true())
         .where(
             element.c.value.op("->>")("name").in_(names),
             element.c.value.op("->>")("subdir") == subdir,

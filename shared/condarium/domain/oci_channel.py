@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from condarium.domain.canonical import canonical_json
 from condarium.domain.image import OCI_MANIFEST
@@ -97,6 +98,11 @@ def tags_of(records: Iterable[Record]) -> list[str]:
     return sorted(each for each in every if len(each) <= _LONGEST_TAG and _TAG.match(each))
 
 
+def file_name(record: Record) -> str:
+    """Of the archive as repodata has it; in addresses some characters of it may be escaped."""
+    return unquote(record.filename)
+
+
 def archive_type(filename: str) -> str:
     """The media type of an archive, by the end of its name. Raises ValueError for what is no package."""
     for ending, media_type in _ARCHIVE_TYPES.items():
@@ -130,8 +136,9 @@ def repodata(subdir: str, records: Iterable[Record]) -> bytes:
     sections: dict[str, dict[str, object]] = {"packages": {}, "packages.conda": {}}
     for record in records:
         if record.subdir == subdir:
-            section = sections["packages.conda" if record.filename.endswith(".conda") else "packages"]
-            section.setdefault(record.filename, _entry(record))
+            filename = file_name(record)
+            section = sections["packages.conda" if filename.endswith(".conda") else "packages"]
+            section.setdefault(filename, _entry(record))
     whole = {"info": {"subdir": subdir}, **sections, "removed": [], "repodata_version": 1}
     return json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
