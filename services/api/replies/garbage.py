@@ -36,7 +36,7 @@ class Asked(Shown):
 
 class Chain(Shown):
     """`steps` lead from the thing to a build that is kept; `kind` is current, generation, pin, label, running, making,
-    fresh, asked, on-demand, or stored for what stands by itself."""
+    publishing, fresh, asked, on-demand, or stored for what stands by itself."""
 
     steps: list[str]
     kind: str

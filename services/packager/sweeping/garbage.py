@@ -93,7 +93,8 @@ def _expire(session: Session, deployment: Mapping[str, Any], retention: Retentio
 def _forget(session: Session, retention: Retention, before: datetime) -> list[Found]:
     roots.gather(session, retention)
     expiry.condemn(session)
-    return expiry.sweep(session, retention, before=before) + housekeeping.tidy(session, retention)
+    found = expiry.sweep(session, retention, before=before) + expiry.forget_beside(session, retention)
+    return found + housekeeping.tidy(session, retention)
 
 
 def _listed(work: Work) -> Iterator[list[Entry]]:

@@ -32,8 +32,12 @@ def started(session: Session) -> datetime:
     have found it before it was condemned. To be asked before rows are looked at that makers write at their end."""
     oldest = session.execute(
         text(
-            "select least(clock_timestamp(), min(coalesce(claimed_on, created_on))) "
-            "from build_artifacts where state = 'MAKING'"
+            "select least(clock_timestamp(), min(since)) from ("
+            "select coalesce(claimed_on, created_on) from build_artifacts where state = 'MAKING' "
+            # These do not say when they were claimed last; it was not before they were there.
+            "union all select created_on from referrer_sets where state = 'MAKING' "
+            "union all select created_on from package_copies where state = 'MAKING'"
+            ") makers (since)"
         )
     ).scalar_one()
     assert isinstance(oldest, datetime)
@@ -116,6 +120,33 @@ def expire(session: Session, retention: Retention, *, kept_types: Sequence[str])
         Found("referrers", referring),
         Found("logs", int(logs)),
         Found("log chunks", int(chunks[0]), int(chunks[1])),
+    ]
+
+
+_BESIDE = {
+    # Beside the image, and made again with it.
+    "sets of referrers": """
+        delete from referrer_sets where state = 'READY' and build_id not in (select build_id from kept)
+            and not exists (select from referrers where referrers.build_id = referrer_sets.build_id)
+    """,
+    "indexes of channels": """
+        delete from channel_indexes where created_on < clock_timestamp() - make_interval(secs => :grace)
+            and build_id not in (select build_id from kept)
+    """,
+    "copies of packages": """
+        delete from package_copies where state in ('READY', 'FAILED')
+            and used_on < clock_timestamp() - make_interval(secs => :caches)
+            and created_on < clock_timestamp() - make_interval(secs => :grace)
+    """,
+}
+
+
+def forget_beside(session: Session, retention: Retention) -> list[Found]:
+    """What goes with images that are gone, and packages of channels that nobody has asked for lately."""
+    parameters = {"grace": retention.grace, "caches": retention.caches}
+    return [
+        Found(kind, session.execute(text(query), parameters).rowcount)  # type: ignore[attr-defined]
+        for kind, query in _BESIDE.items()
     ]
 
 

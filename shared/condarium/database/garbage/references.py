@@ -12,14 +12,14 @@ CONTENT_PREFIX = "blobs/sha256/"
 NAMED_BY = {
     "images": f"select '{CONTENT_PREFIX}' || blob_digest from image_blobs",
     "configs": f"select '{CONTENT_PREFIX}' || config_digest from images where config_digest <> ''",
-    "referrers": f"select '{CONTENT_PREFIX}' || blob_digest from referrer_blobs",
     "base images": f"select '{CONTENT_PREFIX}' || (layer->>'digest') "
     "from base_images, jsonb_array_elements(base_images.layers) layer",
     "archives": f"select '{CONTENT_PREFIX}' || (part->>0) from archives, jsonb_array_elements(archives.parts) part",
+    "referrers": f"select '{CONTENT_PREFIX}' || blob_digest from referrer_blobs",
     "artifacts": "select key from build_artifacts where key is not null",
-    # a package of an `oci://` channel is fetched again when somebody asks: it counts while it is used
+    # of an `oci://` channel; its row goes when nobody has asked for it for long (`expiry`)
     "package copies": f"select '{CONTENT_PREFIX}' || (part.value->>0) from package_copies, jsonb_each(parts) part "
-    "where used_on > clock_timestamp() - make_interval(secs => :caches)",
+    "where state = 'READY'",
     "pieces": f"select '{CONTENT_PREFIX}' || digest from pieces "
     "where coalesce(used_on, created_on) > clock_timestamp() - make_interval(secs => :caches)",
 }

@@ -54,6 +54,14 @@ with standing as (
     from standing join build_artifacts on build_artifacts.build_id = standing.id
     where build_artifacts.state in ('REQUESTED', 'MAKING')
     union all
+    select standing.id, 'making', 'what belongs to its image is being made'
+    from standing join referrer_sets on referrer_sets.build_id = standing.id
+    where referrer_sets.state in ('REQUESTED', 'MAKING')
+    union all
+    select distinct standing.id, 'publishing', 'its image is being pushed to another registry'
+    from standing join publications on publications.build_id = standing.id
+    where publications.state in ('REQUESTED', 'MAKING')
+    union all
     select id, 'fresh', 'it ended just now'
     from standing where ended_on > clock_timestamp() - make_interval(secs => :grace)
     union all
