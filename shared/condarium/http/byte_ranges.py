@@ -3,13 +3,17 @@
 import re
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import anyio
 from anyio import CancelScope, to_thread
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from condarium.errors import NotFound
+from condarium.http import sendfile
+from condarium.http.sendfile import ClientGone, Sender
 from condarium.http.stream import Stream
 from condarium.storage import Storage
 
@@ -96,7 +100,57 @@ def reply(
             (start, end), status = chosen, 206
             headers["content-range"] = f"bytes {start}-{end - 1}/{content.size}"
     headers["content-length"] = str(end - start)
-    return Stream(chunks(storage, content.pieces(start, end)), status_code=status, headers=headers)
+    return Pieced(storage, content.pieces(start, end), status_code=status, headers=headers)
+
+
+class Pieced(Stream):
+    """The pieces one after the other: by the kernel out of files where server and connection can, else through here."""
+
+    def __init__(self, storage: Storage, pieces: Iterable[Piece], *, status_code: int, headers: dict[str, str]) -> None:
+        self._storage = storage
+        self._pieces = list(pieces)
+        super().__init__(chunks(storage, self._pieces), status_code=status_code, headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kernel = sendfile.sender(scope)
+        first = None
+        if kernel is not None and scope["method"] != "HEAD" and self._pieces:
+            first = await to_thread.run_sync(_open_file, self._storage, self._pieces[0].key, limiter=_readers())
+        if kernel is None or first is None:
+            await super().__call__(scope, receive, send)
+            return
+        try:
+            await self._by_kernel(kernel, first, send)
+        except ClientGone:
+            kernel.abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+    async def _by_kernel(self, kernel: Sender, first: BinaryIO, send: Send) -> None:
+        opened: BinaryIO | None = first
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for piece in self._pieces:
+                if opened is None:
+                    opened = await to_thread.run_sync(_open_file, self._storage, piece.key, limiter=_readers())
+                if opened is None:
+                    raise NotFound(f"{piece.key} is not stored any more")
+                await kernel.send(opened.fileno(), piece.start, piece.end)
+                opened.close()
+                opened = None
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            if opened is not None:
+                opened.close()
+
+
+def _open_file(storage: Storage, key: str) -> BinaryIO | None:
+    """None where the storage has no files on this host, or not this one."""
+    path = storage.path(key)
+    try:
+        return path.open("rb", buffering=0) if path is not None else None
+    except OSError:
+        return None
 
 
 def _matches(header: str | None, etag: str) -> bool:

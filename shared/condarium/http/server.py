@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from condarium.errors import ConfigError
+from condarium.http.sendfile import SendfileProtocol
 
 GRACE_SECONDS = 10
 FAREWELL_SECONDS = 0.5
@@ -99,6 +100,7 @@ def server(app: ASGIApp, *, on_stop: Callable[[], None] = lambda: None, tls: Tls
         timeout_graceful_shutdown=GRACE_SECONDS,
         lifespan="on",
         ws="none",
+        http=SendfileProtocol,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
     )
