@@ -130,9 +130,9 @@ def test_users_build_upon_an_image(
         docker.attempt("rmi", "-f", "app:test", f"{registry.address}/env:latest")
 
 
-@pytest.mark.client("podman", "skopeo")
+@pytest.mark.client("podman", "skopeo", "ctr")
 def test_the_twin_in_zstd_is_made_when_it_is_asked_for(
-    registry: RunningRegistry, packager: RunningPackager, podman: Client, skopeo: Client, tmp_path: Path
+    registry: RunningRegistry, packager: RunningPackager, podman: Client, skopeo: Client, ctr: Client, tmp_path: Path
 ) -> None:
     build_id = serve(packager, tmp_path)
     plain = manifest(registry, "latest")
@@ -162,6 +162,7 @@ def test_the_twin_in_zstd_is_made_when_it_is_asked_for(
     image = f"{registry.address}/default/env:g1-zstd"
     podman.run("pull", "--tls-verify=false", image)
     assert podman.run("run", "--rm", "--network", "none", image, "hello") == "hello from /opt/env\n"
+    ctr.run("images", "pull", "--plain-http", "--snapshotter", "native", image)
     skopeo.run("copy", "--src-tls-verify=false", f"docker://{image}", f"dir:{tmp_path}/copied")
     assert json.loads((tmp_path / "copied/manifest.json").read_text()) == twin
 

@@ -1,17 +1,12 @@
 """skopeo, docker, podman and ctr pull what the registry serves, log in, and print its sentences."""
 
 import json
-import os
-import signal
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.containers import Client
-from tests.fixtures.infrastructure import require
 from tests.fixtures.registry import TOKEN, RunningRegistry
 from tests.fixtures.served import make_lock
 
@@ -92,31 +87,6 @@ def test_podman_pulls_and_runs(pulled: RunningRegistry, podman: Client) -> None:
     assert podman.run("run", "--rm", "--network", "none", image, *command) == "/opt/env\n"
     podman.run("login", "--tls-verify=false", "-u", "me", "--password-stdin", pulled.address, stdin=TOKEN)
     podman.run("pull", "--tls-verify=false", f"{pulled.address}/secret/hello:latest")
-
-
-@pytest.fixture
-def ctr(container_directory: Path, tmp_path: Path) -> Iterator[Client]:
-    """containerd of its own, and its command line."""
-    require(os.geteuid() == 0 and Path("/usr/bin/containerd").exists(), "containerd (as root)")
-    sock = container_directory / "containerd.sock"
-    (tmp_path / "config.toml").write_text(
-        f'version = 2\nroot = "{tmp_path}/root"\nstate = "{container_directory}/state"\n[grpc]\naddress = "{sock}"\n'
-        'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
-    )
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["containerd", "-c", str(tmp_path / "config.toml")], stdout=log, stderr=log, start_new_session=True
-        )
-    client = Client(("ctr", "-a", str(sock)), dict(os.environ))
-    try:
-        until = time.monotonic() + 20
-        while client.attempt("version").returncode != 0:
-            assert time.monotonic() < until, (tmp_path / "log").read_text()
-            time.sleep(0.1)
-        yield client
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
 
 
 @pytest.mark.client("ctr")

@@ -179,6 +179,21 @@ def test_what_the_engine_goes_by_is_kept_with_the_build(put: Set, post: Post, st
     assert stored(post())[2] == {"conda_max_solve_time": 8}
 
 
+def test_settings_of_images_are_kept_with_the_build_and_change_no_hash(put: Set, post: Post, stored: Stored) -> None:
+    _, plain, _ = stored(post())
+    put("", image_user="1000:1000", image_labels={"org.example.team": "blue"})
+    put("team", image_workdir="/srv")
+    put("team", "env", image_base="debian")
+    _, canonical, engine = stored(post())
+    assert canonical == plain
+    assert engine == {
+        "image_base": "debian",
+        "image_user": "1000:1000",
+        "image_workdir": "/srv",
+        "image_labels": {"org.example.team": "blue"},
+    }
+
+
 def test_what_is_built_is_what_is_hashed(database: Database, put: Set, post: Post) -> None:
     def sha256(made: Submitted) -> str:
         with database.transaction() as session:
