@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select
+from sqlalchemy import ColumnElement, Select, delete, exists, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from condarium.database import images
 from condarium.database.garbage import marks
@@ -14,6 +14,7 @@ from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.images import Blob
 from condarium.database.tables import (
     Build,
+    BuildArtifact,
     Image,
     ImageBlob,
     LockPlatform,
@@ -22,6 +23,7 @@ from condarium.database.tables import (
     ReferrerBlob,
     ReferrerManifest,
 )
+from condarium.domain.artifact import IMAGES, ArtifactState
 from condarium.domain.image.index import MEMBER_TYPES
 from condarium.domain.referrers import BUNDLE
 from condarium.domain.referrers.manifest import Rendered, Subject
@@ -52,28 +54,32 @@ class SubjectOf:
 
 
 def subjects(session: Session, build_id: int) -> list[SubjectOf]:
-    """Every manifest and index that the build's repository serves for it, in all encodings, by digest."""
-    locks = select(LockPlatform.lock_id).where(LockPlatform.build_id == build_id)
+    """Every manifest and index of the images that are ready of a build, in all encodings, by digest."""
     query = (
         select(LockRow.id, LockRow.platform)
         .join(LockPlatform, LockPlatform.lock_id == LockRow.id)
         .where(LockPlatform.build_id == build_id)
     )
     platforms = {row.id: row.platform for row in session.execute(query)}
+    ready = select(BuildArtifact.digest).where(
+        BuildArtifact.build_id == build_id,
+        BuildArtifact.artifact_type.in_([kind.value for kind in IMAGES]),
+        BuildArtifact.state == ArtifactState.READY,
+    )
+    named = select(ImageBlob.blob_digest).where(ImageBlob.image_digest.in_(ready))
+    made = aliased(Image)
+    encoded = select(made.lock_id, made.plan).where(or_(made.digest.in_(ready), made.digest.in_(named)))
     rows = session.execute(
         select(Image.digest, Image.media_type, func.length(Image.manifest).label("size"), Image.lock_id)
-        .where(Image.lock_id.in_(locks))
+        .where(tuple_(Image.lock_id, Image.plan).in_(encoded), Image.lock_id.in_(list(platforms)))
         .order_by(Image.digest)
     ).all()
     of_image = {row.digest: platforms[row.lock_id] for row in rows if row.media_type not in MEMBER_TYPES}
     found = []
     for row in rows:
         if row.media_type in MEMBER_TYPES:
-            named = session.execute(select(ImageBlob.blob_digest).where(ImageBlob.image_digest == row.digest)).scalars()
-            members = [of_image.get(digest) for digest in named]
-            # an index stands under its first lock; one whose other images are not this build's is not this build's
-            if None in members:
-                continue
+            inside = select(ImageBlob.blob_digest).where(ImageBlob.image_digest == row.digest)
+            members = [of_image.get(digest) for digest in session.execute(inside).scalars()]
             said = tuple(sorted({member for member in members if member is not None}))
         else:
             said = (of_image[row.digest],)
@@ -84,7 +90,7 @@ def subjects(session: Session, build_id: int) -> list[SubjectOf]:
 def store(session: Session, build_id: int, rendered: Sequence[Rendered]) -> None:
     """Records the referrers of a build; their blobs are stored.
 
-    What belonged to the build before and is neither among them nor signed no longer does: a log that has grown.
+    What was about the same manifests before and is neither among them nor signed goes: a log that has grown.
 
     Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
     """
@@ -95,6 +101,7 @@ def store(session: Session, build_id: int, rendered: Sequence[Rendered]) -> None
             Referrer.build_id == build_id,
             Referrer.tag.is_(None),
             ReferrerManifest.artifact_type != BUNDLE,
+            ReferrerManifest.subject.in_({one.subject for one in rendered}),
             Referrer.digest.not_in([one.digest for one in rendered]),
         )
     )
@@ -121,9 +128,7 @@ def store(session: Session, build_id: int, rendered: Sequence[Rendered]) -> None
 def drop_deleted(session: Session) -> int:
     """Lets go of what belongs to builds that were deleted; then of manifests that belong to none. How many of these."""
     deleted = select(Build.id).where(Build.deleted_on.is_not(None))
-    session.execute(
-        delete(Referrer).where(Referrer.build_id.in_(deleted)).execution_options(synchronize_session=False)
-    )
+    session.execute(delete(Referrer).where(Referrer.build_id.in_(deleted)).execution_options(synchronize_session=False))
     gone = session.execute(
         delete(ReferrerManifest)
         .where(~exists().where(Referrer.digest == ReferrerManifest.digest))
