@@ -130,6 +130,7 @@ _OF_LOCKS = (
     "delete from images where lock_id = any(:locks)",
     "delete from archives where lock_id = any(:locks)",
     "delete from build_artifacts where state = 'READY' "
-    "and artifact_type in ('CONDA_PACK', 'CONDA_PACK_ZST', 'CONSTRUCTOR_INSTALLER', 'DOCKER_MANIFEST') "
+    "and artifact_type in ('CONDA_PACK', 'CONDA_PACK_ZST', 'CONSTRUCTOR_INSTALLER', 'DOCKER_MANIFEST', "
+    "'DOCKER_MANIFEST_ZSTD') "
     "and build_id in (select build_id from lock_platforms where lock_id = any(:locks))",
 )
