@@ -25,6 +25,7 @@ from condarium.cli import (
     settings,
     signing,
     tokens,
+    verifying,
 )
 from condarium.cli.output import Json, Output, say
 from condarium.client import ApiError, Conflicting, NotThere, Refused, ServerAway, TooMany, Wrong
@@ -65,6 +66,7 @@ app.command("usage")(settings.usage)
 app.add_typer(settings.quota, name="quota")
 app.add_typer(credentials.app, name="credential")
 app.add_typer(signing.app, name="signing-key")
+app.command("verify")(verifying.verify)
 app.add_typer(bases.app, name="base")
 app.add_typer(audits.app, name="audit")
 app.command("events")(audits.events)

@@ -10,7 +10,7 @@ from typing import Any
 
 from condarium.domain.canonical import canonical_json
 from condarium.domain.image import OCI_MANIFEST
-from condarium.domain.referrers.envelope import SigningKey
+from condarium.domain.referrers.envelope import SigningKey, verified
 from condarium.domain.referrers.manifest import Part, Rendered
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -85,3 +85,13 @@ def _config(layers: Sequence[Mapping[str, Any]]) -> bytes:
             "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
         }
     )
+
+
+def signed_digest(public_pem: str, payload: bytes, signature: str) -> str | None:
+    """The digest (`sha256:...`) that the key has signed with that payload; None where it has not."""
+    try:
+        if not verified(public_pem, payload, base64.b64decode(signature, validate=True)):
+            return None
+        return str(json.loads(payload)["critical"]["image"]["docker-manifest-digest"])
+    except (ValueError, KeyError, TypeError):
+        return None
