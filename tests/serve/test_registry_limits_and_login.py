@@ -241,3 +241,21 @@ def test_wrong_certificates_stop_the_start(certificate: Tls, tmp_path: Path) -> 
     ):
         with pytest.raises(ConfigError, match=words):
             Tls.load(*files, names=NAMES)
+
+
+# -- without a login --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("bindings", "status"), [({}, 401), ({"default/env": ["viewer"]}, 200), ({"*/*": ["viewer"]}, 200)]
+)
+def test_who_pulls_without_a_login_is_a_setting(
+    database_url: str, storage_dir: Path, bindings: dict[str, list[str]], status: int
+) -> None:
+    with running_registry(database_url, storage_dir, anonymous_bindings=bindings) as registry:
+        fill(registry)
+        token = registry.http.get("/v2/token").json()["token"]
+        for headers in ({}, {"Authorization": f"Bearer {token}"}):
+            assert registry.http.get("/v2/env/manifests/latest", headers=headers).status_code == status
+            listed = registry.http.get("/v2/_catalog", headers=headers).json()["repositories"]
+            assert listed == (["default/env"] if status == 200 else [])
