@@ -11,8 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from condarium.database import namespaces, settings
+from condarium.database import artifacts, builds, namespaces, outbox, settings
 from condarium.database.settings import Place
+from condarium.domain.artifact import ArtifactType
+from condarium.events import BuildFailed
 from tests.fixtures.packager import wait_for
 from tests.fixtures.registry import TOKEN, RunningRegistry, running_registry
 from tests.fixtures.served import make_lock
@@ -55,9 +57,6 @@ def answer(registry: RunningRegistry, build_id: int, lock: str = "a") -> str:
 
 
 def fail(registry: RunningRegistry, build_id: int, message: str) -> None:
-    from condarium.database import builds, outbox
-    from condarium.events import BuildFailed
-
     registry.solve(build_id)
     registry.fail(build_id, message)
     with registry.database.transaction() as session:
@@ -352,3 +351,18 @@ def test_the_last_pull_is_known_to_the_hour(registry: RunningRegistry) -> None:
     assert pull(registry, "dynamic/numpy", f"sha256:{digest}").status_code == 200
     ((second,),) = rows(registry, "select last_pulled_on from on_demand_pulls")
     assert second > first
+
+
+def test_twins_in_zstd_have_the_same_tags(registry: RunningRegistry) -> None:
+    build_id, _ = pulled(registry, "dynamic/numpy")
+    query = "select artifact_type, priority from build_artifacts order by id"
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(pull, registry, "dynamic/numpy", f"{make_lock('a').hash}-zstd")
+        asked = wait_for(lambda: found if len(found := rows(registry, query)) > 1 else None)
+        assert tuple(asked[-1]) == ("DOCKER_MANIFEST_ZSTD", 10)
+        held = registry.claim(build_id, ArtifactType.DOCKER_MANIFEST_ZSTD)
+        with registry.database.transaction() as session:
+            artifacts.fail(session, held, builds.load(session, build_id), message="no room")
+        registry.publish()
+        assert "no room" in said(waiting.result(20))[2]
+    assert builds_of(registry) == [build_id]

@@ -124,6 +124,8 @@ class _Pull:
     def _wait(self, build_id: int, completed: Known | None) -> Found | Pending:
         """What takes too long is answered with what there was before."""
         self.puller.waited.add(build_id)
+        if completed is not None and builds.load(self.session, build_id).status in (Status.FAILED, Status.CANCELED):
+            return self._image(completed.id)  # it has ended since we looked
         found = self._image(build_id)
         if isinstance(found, Found) or completed is None:
             return found
