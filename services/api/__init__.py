@@ -21,6 +21,7 @@ routes of one subject each, one line for each subject:
 - `artifacts`, `downloads` (what /storage serves), `joining` (a tarball as one object), `streams` (SSE)
 - `audit` (its list and export; `auditing` writes it)
 - `credentials` (of channels, indexes and registries)
+- `publishing` (rules that send images to other registries)
 - `base_images` (what images stand on)
 - `signing` (the keys that sign images, bills of materials)
 """

@@ -47,6 +47,11 @@ def call_everything(client: Client, tmp_path: Path) -> None:
         take(lambda namespace=namespace: client.delete_credential("c", namespace=namespace))
     for wanted in (
         client.version,
+        lambda: client.publish_rules("n"),
+        lambda: client.put_publish_rule("n", "r", registry="x"),
+        lambda: client.delete_publish_rule("n", "r"),
+        lambda: client.publications("n"),
+        lambda: client.retry_publication("n", 1),
         client.base_images,
         lambda: client.choose_base_image(1),
         client.permission,

@@ -21,6 +21,8 @@ PARTS: dict[str, tuple[dict[str, Any], Any, str]] = {
     "token_id": (_ID, 1, "a token"),
     "subject": (_NAME, "channel", "on GET a namespace, else a credential of the whole installation"),
     "credential": (_NAME, "channel", "a credential of the namespace"),
+    "rule": (_NAME, "there", "a publish rule"),
+    "publication_id": (_ID, 1, "the image of a build on its way to another registry"),
     "base_image_id": (_ID, 1, "a base image"),
     "key": ({"type": "string"}, "blobs/sha256/0", "where storage keeps it"),
     "path": ({"type": "string"}, "default/first", "an address of the web UI"),

@@ -21,6 +21,7 @@ from condarium.cli import (
     environments,
     garbage,
     namespaces,
+    publishing,
     running,
     settings,
     signing,
@@ -65,6 +66,7 @@ app.add_typer(settings.app, name="setting")
 app.command("usage")(settings.usage)
 app.add_typer(settings.quota, name="quota")
 app.add_typer(credentials.app, name="credential")
+app.add_typer(publishing.app, name="publish")
 app.add_typer(signing.app, name="signing-key")
 app.command("verify")(verifying.verify)
 app.add_typer(bases.app, name="base")

@@ -6,6 +6,7 @@ from condarium.client.asynchronous.catalogue import AsyncCatalogue
 from condarium.client.asynchronous.environments import AsyncEnvironments
 from condarium.client.asynchronous.garbage import AsyncGarbage
 from condarium.client.asynchronous.namespaces import AsyncNamespaces
+from condarium.client.asynchronous.publishing import AsyncPublishing
 from condarium.client.asynchronous.settings import AsyncSettings
 from condarium.client.asynchronous.signing import AsyncSigning
 from condarium.client.asynchronous.specifications import AsyncSpecifications
@@ -23,6 +24,7 @@ class AsyncClient(
     AsyncNamespaces,
     AsyncTokens,
     AsyncSettings,
+    AsyncPublishing,
     AsyncSigning,
     AsyncCatalogue,
     AsyncGarbage,

@@ -5,6 +5,7 @@ from condarium.client.models.builds import Artifact, Build, BuildPackage, BuildR
 from condarium.client.models.environments import Environment, Namespace, NamespaceRole, NamespaceRow, RoleMapping
 from condarium.client.models.garbage import Chain, Sweep, SweepPart, Why
 from condarium.client.models.packages import Channel, Package, PackageRecord
+from condarium.client.models.publishing import Publication, PublishRule
 from condarium.client.models.settings import AuditRow, BaseImage, Change, Credential, Origin, Quota, Usage
 from condarium.client.models.shown import Shown
 from condarium.client.models.signing import SigningKey
@@ -33,6 +34,8 @@ __all__ = [
     "PackageRecord",
     "Permission",
     "PinnedPackage",
+    "Publication",
+    "PublishRule",
     "Quota",
     "Readiness",
     "RoleMapping",

@@ -7,6 +7,7 @@ from condarium.client.synchronous.catalogue import Catalogue
 from condarium.client.synchronous.environments import Environments
 from condarium.client.synchronous.garbage import Garbage
 from condarium.client.synchronous.namespaces import Namespaces
+from condarium.client.synchronous.publishing import Publishing
 from condarium.client.synchronous.settings import Settings
 from condarium.client.synchronous.signing import Signing
 from condarium.client.synchronous.specifications import Specifications
@@ -24,6 +25,7 @@ class Client(
     Namespaces,
     Tokens,
     Settings,
+    Publishing,
     Signing,
     Catalogue,
     Garbage,
