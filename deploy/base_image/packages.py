@@ -2,6 +2,7 @@
 
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 from condarium.conda.pieces.placement import Laid
@@ -36,19 +37,45 @@ def host_architecture() -> str:
 
 
 def download(directory: Path, architecture: str) -> list[Path]:
-    """Fetch the packages into `directory`; sorted. Raises BaseProblem with the command that helps."""
-    suffix = "" if architecture == host_architecture() else f":{architecture}"
+    """Fetch the packages into `directory`; sorted. Raises BaseProblem with the command that helps.
+
+    Those of another architecture come by lists of their own: nothing of this machine's apt or dpkg is changed.
+    """
     try:
-        _run("apt-get", "download", "-q", *(f"{name}{suffix}" for name in PACKAGES), cwd=directory)
+        if architecture == host_architecture():
+            _run("apt-get", "download", "-q", *PACKAGES, cwd=directory)
+        else:
+            with tempfile.TemporaryDirectory() as state:
+                options = _foreign(Path(state), architecture)
+                _run("apt-get", *options, "-qq", "update", cwd=directory)
+                _run("apt-get", *options, "download", "-q", *PACKAGES, cwd=directory)
     except BaseProblem as problem:
         raise BaseProblem(
             f"{problem}\nThe base image is made out of Debian packages. Refresh apt's lists and try again: "
-            "`sudo apt-get update` (for another architecture first `sudo dpkg --add-architecture ...`)"
+            "`sudo apt-get update`"
         ) from problem
     debs = sorted(directory.glob("*.deb"))
     if len(debs) != len(PACKAGES):
         raise BaseProblem(f"apt-get fetched {[deb.name for deb in debs]}, wanted are {list(PACKAGES)}")
     return debs
+
+
+def _foreign(state: Path, architecture: str) -> list[str]:
+    """apt's options for packages of another architecture, from this machine's sources."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (state / name).mkdir(parents=True)
+    (state / "status").touch()
+    chosen = {
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "Dir::State": state,
+        "Dir::State::lists": state / "lists",
+        "Dir::State::status": state / "status",
+        "Dir::Cache": state / "cache",
+        # the directory is ours alone, and apt's own user cannot write into it
+        "APT::Sandbox::User": "root",
+    }
+    return [part for name, value in chosen.items() for part in ("-o", f"{name}={value}")]
 
 
 def read_files(deb: Path, spool: Spool) -> dict[str, Laid]:

@@ -80,6 +80,21 @@ def test_same_packages_same_bytes(base: StoredBase, tmp_path: Path) -> None:
     assert digest.hexdigest() == base.image.layers[0].diff_id
 
 
+def test_one_for_another_architecture_is_made_here(tmp_path: Path) -> None:
+    other = "arm64" if host_architecture() == "amd64" else "amd64"
+    try:
+        base = make_base(tmp_path / "base", other)
+    except BaseProblem as problem:
+        pytest.skip(f"apt gives no packages of {other} here: {problem}")
+    assert base.image.architecture == other
+    with tarfile.open(base.blobs[base.image.layers[0].digest]) as tar:
+        shell = tar.extractfile(tar.getmember("usr/bin/dash"))
+        assert shell is not None
+        head = shell.read(20)
+    machine = {"arm64": 183, "amd64": 62}[other]
+    assert (head[:4], int.from_bytes(head[18:20], "little")) == (b"\x7fELF", machine)
+
+
 def test_made_once_it_stays(base: StoredBase) -> None:
     directory = next(iter(base.blobs.values())).parents[2]
     before = {path: path.stat().st_mtime_ns for path in directory.rglob("*")}
