@@ -1,5 +1,6 @@
 """What reads or deletes many files is done by processes of their own: here it would hold up the heartbeats."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -27,7 +28,11 @@ class Aside:
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
 
     def ask(self, question: Mapping[str, Any]) -> Any:
         """Raises WorldFault."""

@@ -1,6 +1,7 @@
 """Reads blobs and says which are not what their digest says: `python -m services.packager.sweeping.reading`.
 
-In: {"storage_url", "digests"} as JSON. Out: [{"digest", "what": "missing" or "damaged", "bytes"}].
+JSON lines. In: {"storage_url", "digests"}. Out: {"answer": [{"digest", "what": "missing" or "damaged", "bytes"}]}, or
+{"fault": "..."} when storage cannot be read.
 """
 
 import hashlib
@@ -26,18 +27,19 @@ def judge(storage: Storage, digest: str) -> dict[str, Any] | None:
     return None if sha256.hexdigest() == digest else {"digest": digest, "what": "damaged", "bytes": size}
 
 
-def main() -> int:
+def main() -> None:
     os.nice(10)
-    question = json.load(sys.stdin)
-    try:
-        storage = open_storage(question["storage_url"])
-        found = [judge(storage, digest) for digest in question["digests"]]
-    except CondariumError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    json.dump([each for each in found if each is not None], sys.stdout)
-    return 0
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            storage = open_storage(question["storage_url"])
+            found = [judge(storage, digest) for digest in question["digests"]]
+            said: dict[str, Any] = {"answer": [each for each in found if each is not None]}
+        except CondariumError as error:
+            said = {"fault": str(error)}
+        sys.stdout.write(json.dumps(said) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,13 +3,14 @@
 The bytes are read by a process of its own: hashing them here would hold up the heartbeats of this one.
 """
 
+import contextlib
 import json
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 from condarium.database.garbage import blobs, references
 from condarium.domain.retention import Retention
@@ -35,9 +36,10 @@ def verify(work: Work, options: Mapping[str, Any], beat: Beat) -> dict[str, Any]
     if sample < 1.0:
         digests = sorted(random.sample(digests, max(1, round(len(digests) * sample)))) if digests else []
     bad: list[dict[str, Any]] = []
-    for batch in _batches(digests):
-        beat()
-        bad += _read(work, batch)
+    with _Reader(work.settings.storage_url) as reader:
+        for batch in _batches(digests):
+            beat()
+            bad += reader.read(batch)
     repaired = 0
     for each in bad if options.get("repair") else ():
         work.storage.delete(blob_key(each["digest"]))
@@ -61,15 +63,41 @@ def _batches(digests: list[str]) -> Iterator[list[str]]:
         yield digests[start : start + BATCH]
 
 
-def _read(work: Work, digests: list[str]) -> list[dict[str, Any]]:
-    """Those that are missing or damaged, and how."""
-    command = tied([sys.executable, "-m", "services.packager.sweeping.reading"])
-    # The address of storage has its password: it goes through the pipe.
-    question = json.dumps({"storage_url": work.settings.storage_url, "digests": digests})
-    done = subprocess.run(
-        command, input=question, capture_output=True, text=True, env=environment(os.environ), check=False
-    )
-    if done.returncode:
-        raise WorldFault(f"storage cannot be read: {done.stderr.strip()[-500:]}")
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+class _Reader:
+    """A process that reads blobs (`services.packager.sweeping.reading`), for as long as the block lasts."""
+
+    def __init__(self, storage_url: str) -> None:
+        self._storage_url = storage_url
+
+    def __enter__(self) -> Self:
+        command = tied([sys.executable, "-m", "services.packager.sweeping.reading"])
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(os.environ)
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def read(self, digests: list[str]) -> list[dict[str, Any]]:
+        """Those that are missing or damaged, and how. Raises WorldFault."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        # The address of storage has its password: it goes through the pipe.
+        question = json.dumps({"storage_url": self._storage_url, "digests": digests})
+        try:
+            self._process.stdin.write(question + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = ""
+        answer = json.loads(line) if line else {"fault": "the process that reads it died"}
+        if "fault" in answer:
+            raise WorldFault(f"storage cannot be read: {answer['fault']}")
+        found: list[dict[str, Any]] = answer["answer"]
+        return found
