@@ -2,7 +2,7 @@
 
 import io
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from condarium.conda.pieces.bytecode import Bytecode
@@ -77,14 +77,16 @@ def choose_python(work: Work, children: Desk, lock: Lock, locks: Mapping[str, Lo
     return Compiling(None, f"without .pyc files: {why}")
 
 
-def _candidates(work: Work, lock: Lock, locks: Mapping[str, Lock]) -> list[Record]:
+def _candidates(work: Work, lock: Lock, locks: Mapping[str, Lock]) -> Iterator[Record]:
+    """Packages of that Python for this machine; the database is asked last."""
     wanted = Bytecode.of(lock)
-    found = [_python(each) for each in (lock, *(locks[name] for name in sorted(locks)))]
+    for record in (_python(lock), *(_python(locks[name]) for name in sorted(locks))):
+        if record is not None and record.subdir == HOST and Bytecode.by(record) == wanted:
+            yield record
     with work.database.transaction() as session:
-        version = lock.python_version or ""
-        found.append(interpreters.of_a_lock(session, version, platform=HOST, channels=lock.channels))
-    named = {record.sha256: record for record in found if record is not None and record.subdir == HOST}
-    return [record for record in named.values() if Bytecode.by(record) == wanted]
+        older = interpreters.of_a_lock(session, lock.python_version or "", platform=HOST, channels=lock.channels)
+    if older is not None and Bytecode.by(older) == wanted:
+        yield older
 
 
 def _python(lock: Lock) -> Record | None:

@@ -98,8 +98,8 @@ def _environment(directory: Path) -> dict[str, str]:
     """Nothing of ours but where the code lies: no credential, no setting."""
     home = directory / "home"
     home.mkdir()
-    ours = {name: os.environ[name] for name in ("PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return ours | {
+    return {
+        "PYTHONPATH": str(Path(__file__).parents[3]),
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "TMPDIR": str(home),
