@@ -1,7 +1,8 @@
 """The packager: renders solved builds into lockfiles, tarballs and images, out of pieces made once per package.
 
 Wakes on: `build.solved`, `artifact.requested`, `build.completed`, `build.failed`, `build.canceled`; a poll behind them.
-Emits:    `artifact.ready`, `artifact.failed`, `environment.ready` (all that was asked for is there).
+Emits:    `artifact.ready`, `artifact.failed`, `environment.ready` (all that was asked for is there), `image.published`,
+          `publishing.failed`.
 Reads:    artifacts, builds, locks, log chunks, credentials; packages out of channels, no builder's disk.
 Writes:   artifacts, pieces, tarballs, images, base images; bytes in storage.
 
@@ -12,5 +13,7 @@ child's part in them), `children` (warm child processes for many jobs), `rendere
 child), `jobs` (what is said between the two), `base_image` (what images stand on),
 `bases` (a command for administrators: base images pulled, imported and chosen),
 `sweeping` (garbage in rows, storage and the archive cache),
-`referrers` (what refers to images: bills of materials, provenance, signatures).
+`referrers` (what refers to images: bills of materials, provenance, signatures),
+`beside` (what is done beside artifacts, by threads of its own), `packages` (those of `oci://`
+channels), `publishing` (images into other registries).
 """

@@ -15,6 +15,7 @@ from services.api.replies import credentials as credential_replies
 from services.api.replies import environments as environment_replies
 from services.api.replies import garbage as garbage_replies
 from services.api.replies import packages as package_replies
+from services.api.replies import publishing as publishing_replies
 from services.api.replies import settings as setting_replies
 from services.api.replies import solves as solve_replies
 from services.api.replies import status as status_replies
@@ -26,6 +27,7 @@ REPLIES = (
     audit_replies,
     build_replies,
     credential_replies,
+    publishing_replies,
     environment_replies,
     garbage_replies,
     package_replies,

@@ -22,6 +22,7 @@ from condarium.storage import blob_key
 from services.registry import blobs
 from services.registry.packages import handlers
 from services.registry.packages.handlers import Ask, Body, Part, Waits
+from services.registry.rates import BLOBS, LISTS, MANIFESTS
 from services.registry.registry import Registry
 from services.registry.replies import VERSION_HEADER, asked_limit, content_headers, is_known
 
@@ -53,7 +54,7 @@ def routes(registry: Registry) -> list[Route]:
     registry.feed.when(package_copies.ANSWERED_CHANNEL, answers.wake)
 
     async def manifest(request: Request) -> Response:
-        part, ask = await _asked(registry, request)
+        part, ask = await _asked(registry, request, MANIFESTS)
         reference = request.path_params["reference"]
         found = await _until_there(
             registry, request, answers, lambda: _ask(registry, part, reference, ask, handlers.find_manifest)
@@ -61,7 +62,7 @@ def routes(registry: Registry) -> list[Route]:
         return Response(status_code=499) if found is None else _manifest_reply(request, found)
 
     async def blob(request: Request) -> Response:
-        part, ask = await _asked(registry, request)
+        part, ask = await _asked(registry, request, BLOBS)
         digest = request.path_params["digest"]
         found = await _until_there(
             registry, request, answers, lambda: _ask(registry, part, digest, ask, handlers.find_blob)
@@ -81,7 +82,7 @@ def routes(registry: Registry) -> list[Route]:
         )
 
     async def tags(request: Request) -> Response:
-        part, _ = await _asked(registry, request)
+        part, _ = await _asked(registry, request, LISTS)
         every = await registry.within(lambda session: handlers.list_tags(session, part))
         last, limit = request.query_params.get("last", ""), asked_limit(request.query_params.get("n"))
         rest = [each for each in every if each > last]
@@ -98,9 +99,9 @@ def routes(registry: Registry) -> list[Route]:
     ]
 
 
-async def _asked(registry: Registry, request: Request) -> tuple[Part, Ask]:
+async def _asked(registry: Registry, request: Request, kind: str) -> tuple[Part, Ask]:
     """Access is that of the environment, whose repository `authorized` finds in the path."""
-    channel, caller = await registry.authorized(request)
+    channel, caller = await registry.authorized(request, kind)
     part = Part(channel, request.path_params["subdir"], request.path_params["package"])
     return part, Ask(caller.name, lambda digest: registry.storage.stat(blob_key(digest)) is not None)
 
