@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import growth, lists, measure, scenarios
+from benchmarks import growth, lists, measure, registry, scenarios
 from condarium.database import migrate
 from deploy.base_image.make import make_base
 from deploy.local.channel import make_channel
@@ -21,6 +21,7 @@ from deploy.local.rabbitmq import PrivateRabbit
 from tests.fixtures.channel import cache_directory
 from tests.fixtures.system import running_system
 
+REGISTRY = "the registry, requests a second of one process"
 LISTS = "lists over REST, requests a second of one gateway process"
 #: conda-store 2025.2.2, the same packages, the same kind of machine (POST to COMPLETED and the like, in seconds)
 CONDA_STORE = {
@@ -66,6 +67,8 @@ def _measure(directory: Path, channel: Path, times: int, quick: bool) -> dict[st
         make_base(directory / "base")
         print("... lists over REST", flush=True)
         results[LISTS] = lists.alone(postgres, rabbit.url, channel, seconds=2 if quick else 6)
+        print("... the registry", flush=True)
+        results[REGISTRY] = registry.alone(postgres, rabbit.url, channel, seconds=2 if quick else 6)
         with running_system(
             database_url=url, amqp_url=rabbit.url, channel=channel, CONDARIUM_BASE_IMAGE=str(directory / "base")
         ) as system:
@@ -104,6 +107,10 @@ def _print(results: dict[str, Any]) -> None:
         if label == LISTS:
             print(label)
             lists.show(figures)
+            continue
+        if label == REGISTRY:
+            print(label)
+            registry.show(figures)
             continue
         before = CONDA_STORE.get(label)
         ours = figures.get("condarium") or figures.get("all built") or figures.get("POST to tarball")

@@ -6,7 +6,10 @@ python -m benchmarks.registry [--quick]
 import hashlib
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,7 @@ DOCKER = {"Accept": "application/vnd.oci.image.index.v1+json, application/vnd.oc
 _IMAGES = """
 with lock as (
     insert into locks (sha256, platform, content) select encode(sha256(('lock' || n)::bytea), 'hex'), platform, content
-    from generate_series(%(first)s::int, %(last)s) n, (select platform, content from locks order by id limit 1) like_this
+    from generate_series(%(first)s::int, %(last)s) n, (select platform, content from locks order by id limit 1) known
     returning id
 )
 insert into images (digest, lock_id, plan, media_type, manifest, config_digest, size)
@@ -51,6 +54,9 @@ def measured(system: System, *, seconds: float, blob_bytes: int = 50_000_000) ->
         _images(system, images)
         found[f"manifest by tag, {images:,} images"] = _asked(system, f"{url}/manifests/latest", seconds)
         found[f"manifest by digest, {images:,} images"] = _asked(system, f"{url}/manifests/{digest}", seconds)
+    with _writer(system) as written:
+        found["manifest by tag while others write"] = _asked(system, f"{url}/manifests/latest", seconds)
+        found["manifest by tag while others write"]["writes"] = written()
     found["pull with nothing new"] = _unchanged(system, f"{url}/manifests", count=round(200 * seconds))
     found["blob out of the file store"] = _blob(system, f"{url}/blobs/{layer['digest']}", layer["size"], times=10)
     content.database.close()
@@ -79,6 +85,27 @@ def _images(system: System, count: int) -> None:
         assert row is not None
         connection.execute(_IMAGES, {"first": row[0] + 1, "last": count})
         connection.execute("analyze")
+
+
+@contextmanager
+def _writer(system: System, per_second: int = 50) -> Iterator[Callable[[], int]]:
+    """Transactions that change something else, from a thread; gives how many there were."""
+    stop, count = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal count
+        with psycopg.connect(system.settings["CONDARIUM_DATABASE_URL"], autocommit=True) as connection:
+            while not stop.wait(1 / per_second):
+                connection.execute("update namespaces set created_by = created_by")
+                count += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield lambda: count
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _process(system: System) -> psutil.Process:
