@@ -106,6 +106,9 @@ async def _pull_at_once(addresses: list[str], name: str, meanwhile: asyncio.Even
     limits = httpx.Limits(max_connections=None)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(limits=limits, headers=headers, timeout=120) as client:
+        for address in addresses:
+            # a credential that a registry does not know yet is counted as a guess until it is recognised
+            assert (await client.get(f"http://{address}/v2/")).status_code == 200
         pulls = [
             asyncio.create_task(client.get(f"http://{addresses[turn % len(addresses)]}/v2/{name}/manifests/latest"))
             for turn in range(PULLS)
