@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import growth, lists, measure, registry, scenarios
+from benchmarks import growth, lists, measure, registry, scenarios, tarballs
 from condarium.database import migrate
 from deploy.base_image.make import make_base
 from deploy.local.channel import make_channel
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(results, indent=2) + "\n")
     print(f"\nwritten to {target.relative_to(Path.cwd()) if target.is_relative_to(Path.cwd()) else target}")
-    return 0
+    return tarballs.main(arguments)
 
 
 def _measure(directory: Path, channel: Path, times: int, quick: bool) -> dict[str, Any]:

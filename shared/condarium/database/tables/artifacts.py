@@ -154,7 +154,7 @@ class Archive(Created, Table):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     lock_id: Mapped[int] = mapped_column(ForeignKey("locks.id"))
-    #: gz or zst
+    #: gz, zst or sh (an installer)
     codec: Mapped[str]
     #: version of the member format
     format: Mapped[str]
