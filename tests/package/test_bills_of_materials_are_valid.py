@@ -30,7 +30,9 @@ LOCKS = {
             (),
             ("_x264 >1",),
             (
-                record("_x264", licence="GPL-2.0-or-later", url="https://example.org/x.tar.bz2", version="1!2.0+cuda_11"),
+                record(
+                    "_x264", licence="GPL-2.0-or-later", url="https://example.org/x.tar.bz2", version="1!2.0+cuda_11"
+                ),
                 record("r-base", licence="GPL-2 | GPL-3", channel="https://example.org/some channel/"),
                 record("weird", licence="(c) Jemand <x@y.z> – alle Rechte"),
                 record("loop", depends=("loop", "missing", "conda-forge::r-base >=4")),
