@@ -44,12 +44,14 @@ def routes(gateway: Gateway) -> list[Route]:
 def show_usage(session: Session, call: Call[Model, Any]) -> Any:
     """What each namespace that the caller sees uses, and what is left of its quota.
 
-    `storage` is `exclusive` and `shared` together: bytes of prefixes and artifacts, each counted once in a namespace.
+    `storage` is `exclusive` and `shared` together: bytes of prefixes and artifacts, each counted once in a namespace;
+    `saved_by_links` are those that its prefixes would need more without hard links.
     Counts are exact, bytes at most a minute old.
     """
     shown = call.caller.visible(Action.READ_USAGE).whole_namespaces
     found = usage.of_visible(session, shown, deployment=call.gateway.deployment)
-    return {each.namespace: _shown(each) for each in found}
+    saved = usage.saved_by_links(session, shown)
+    return {each.namespace: _shown(each, saved.get(each.namespace, 0)) for each in found}
 
 
 def show_quota(session: Session, call: Call[Model, Any]) -> Any:
@@ -80,7 +82,7 @@ def _space(session: Session, call: Call[Any, Any], action: Action) -> Namespace:
     return found
 
 
-def _shown(each: Used) -> dict[str, Any]:
+def _shown(each: Used, saved: int) -> dict[str, Any]:
     used, limits = each.usage, each.quota
     return {
         "num_environments": used.environments,
@@ -89,6 +91,7 @@ def _shown(each: Used) -> dict[str, Any]:
         "condarium": {
             "exclusive": used.exclusive,
             "shared": used.shared,
+            "saved_by_links": saved,
             "measured_on": wire.moment(each.measured_on),
             "concurrent_builds": used.active,
             "quota": {key.removeprefix("quota_"): getattr(limits, key.removeprefix("quota_")) for key in QUOTAS},

@@ -96,7 +96,7 @@ class _Reader:
             line = self._process.stdout.readline()
         except OSError:
             line = ""
-        answer = json.loads(line) if line else {"fault": "the process that reads it died"}
+        answer: dict[str, Any] = json.loads(line) if line else {"fault": "the process that reads it died"}
         if "fault" in answer:
             raise WorldFault(f"storage cannot be read: {answer['fault']}")
         found: list[dict[str, Any]] = answer["answer"]

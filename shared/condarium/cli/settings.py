@@ -147,10 +147,13 @@ def usage(
             "bytes": _of(each.storage, each.condarium.quota.bytes, amount),
             "its own": amount(each.condarium.exclusive),
             "shared": amount(each.condarium.shared),
+            "saved by links": amount(each.condarium.saved_by_links),
         }
         for name, each in sorted(found.items())
     ]
-    Output(json).table(rows, ["namespace", "environments", "builds", "running", "bytes", "its own", "shared"])
+    Output(json).table(
+        rows, ["namespace", "environments", "builds", "running", "bytes", "its own", "shared", "saved by links"]
+    )
 
 
 def _of(used: int, limit: int | None, shown: Any = str) -> str:

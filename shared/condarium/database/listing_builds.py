@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, select
+from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlalchemy.orm import Session
 
 from condarium.database import labels
@@ -135,6 +135,6 @@ def _rows() -> Select[*tuple[Any, ...]]:
         )
         .join(Environment, Environment.id == Build.environment_id)
         .join(Namespace, Namespace.id == Environment.namespace_id)
-        .outerjoin(Prefix, Prefix.id == Build.prefix_id)
+        .outerjoin(Prefix, and_(Prefix.id == Build.prefix_id, Prefix.deleted_on.is_(None)))
         .outerjoin(Store, Store.id == Prefix.store_id)
     )

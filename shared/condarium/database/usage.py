@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Subquery, func, select, text
+from sqlalchemy import ColumnElement, Row, Subquery, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -19,7 +19,9 @@ from condarium.database.tables import (
     LockLink,
     LockRow,
     Namespace,
+    NamespaceHolding,
     NamespaceUsage,
+    Prefix,
     RowCount,
     UsageChange,
 )
@@ -59,6 +61,29 @@ def of_visible(session: Session, shown: Visible, *, deployment: Mapping[str, Any
         Used(row.name, _usage(row), quota(merge({**above, Level.NAMESPACE: limits.get(row.id, {})}).values), row.on)
         for row in rows
     ]
+
+
+def saved_by_links(session: Session, shown: Visible) -> dict[str, int]:
+    """By namespace: the bytes that its prefixes would need more if each had files of its own."""
+    linked = (
+        select(Prefix.namespace_id, func.sum(Prefix.size - func.coalesce(Prefix.own_size, Prefix.size)).label("bytes"))
+        .where(Prefix.deleted_on.is_(None))
+        .group_by(Prefix.namespace_id)
+        .subquery()
+    )
+    once = (
+        select(NamespaceHolding.namespace_id, func.sum(NamespaceHolding.bytes).label("bytes"))
+        .where(or_(NamespaceHolding.key.startswith("package:"), NamespaceHolding.key.startswith("wheel:")))
+        .group_by(NamespaceHolding.namespace_id)
+        .subquery()
+    )
+    query = (
+        select(Namespace.name, _plus(linked.c.bytes) - _plus(once.c.bytes))
+        .join(linked, linked.c.namespace_id == Namespace.id)
+        .join(once, once.c.namespace_id == Namespace.id)
+        .where(Namespace.deleted_on.is_(None), visible(shown, environment=None))
+    )
+    return {row[0]: max(0, int(row[1])) for row in session.execute(query)}
 
 
 def of_namespace(session: Session, namespace_id: int) -> Usage:
@@ -190,6 +215,11 @@ _HOLD = text(
     ), found as (
         select namespace_id, lock_links.key, lock_links.bytes
         from of_locks join lock_links using (lock_id)
+        where exists (
+            select from live join prefixes on prefixes.id = live.prefix_id and prefixes.deleted_on is null
+            join locks on locks.sha256 = prefixes.lock_hash
+            where live.namespace_id = of_locks.namespace_id and locks.id = of_locks.lock_id
+        )
         union all
         select of_prefixes.namespace_id, 'prefix:' || prefixes.id, coalesce(prefixes.own_size, prefixes.size)
         from (select distinct namespace_id, prefix_id from live where prefix_id is not null) of_prefixes

@@ -44,6 +44,7 @@ class OwnUsage(Shown):
 
     exclusive: int
     shared: int
+    saved_by_links: int
     measured_on: Moment | None
     concurrent_builds: int
     quota: Quota
