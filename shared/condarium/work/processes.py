@@ -38,11 +38,11 @@ def _how(process: Path, directory: Path) -> str:
         if _is_inside(_target(process / link), inside):
             return link
     try:
-        for descriptor in os.scandir(process / "fd"):
-            if _is_inside(_target(Path(descriptor.path)), inside):
-                return "an open file"
+        descriptors = os.listdir(process / "fd")
     except OSError:
-        pass
+        descriptors = []
+    if any(_is_inside(_target(process / "fd" / each), inside) for each in descriptors):
+        return "an open file"
     if _holds(process / "maps", inside + b"/"):
         return "a mapped file"
     # As a whole value or its beginning: another prefix may have a name that only begins alike.
