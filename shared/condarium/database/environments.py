@@ -4,7 +4,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, contains_eager
 
-from condarium.database import builds, outbox
+from condarium.database import builds, outbox, publications
 from condarium.database.tables import Build, Environment, Namespace
 from condarium.domain.build import EXCLUDE_NEWER, Status, takes_over
 from condarium.errors import InvalidInput, NotFound
@@ -100,6 +100,7 @@ def roll_back(session: Session, environment: Environment, build: Build, *, actor
         raise InvalidInput("cannot update environment to build id since not completed")
     environment.generation_floor = environment.last_generation
     _set_current(session, environment, build, actor=actor, source=source)
+    publications.again(session, build.id)
 
 
 def point_nowhere(session: Session, environment: Environment, *, actor: str, source: str = "api") -> None:

@@ -5,7 +5,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from condarium.database import builds, credentials, outbox, roles, settings
+from condarium.database import builds, credentials, outbox, publish_rules, roles, settings
 from condarium.database.tables import Build, Environment, Namespace, NamespaceRole, RoleMapping
 from condarium.domain.naming import check_name
 from condarium.errors import NotFound
@@ -90,6 +90,7 @@ def delete(session: Session, namespace: Namespace, *, actor: str, source: str = 
     _delete_environments(session, namespace, now)
     _end_roles(session, namespace)
     credentials.end(session, namespace)
+    publish_rules.end(session, namespace)
     outbox.add_all(session, events, source=source)
 
 
