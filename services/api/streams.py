@@ -11,7 +11,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from condarium.database import listing_events
+from condarium.database import listing_events, outbox
 from condarium.database.listing_events import EventFilter
 from condarium.database.outbox import Stored
 from condarium.domain.access import Action
@@ -127,6 +127,11 @@ async def event_source(
         return (message(each.routing_key, each.body, identity=each.seq) for each in events if accepts(each))
 
     last = after
+    if after:
+        first = await call.within(outbox.first_seq)
+        if after < first - 1:
+            # What lies between is too old to be told of any more.
+            yield message("gone", {"after": after, "first": first})
     # However much was missed, it waits in the database and not in our memory: the subscription comes after it.
     while last is not None and (found := await missed(last)):
         for chunk in shown(found):

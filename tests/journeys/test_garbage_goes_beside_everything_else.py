@@ -131,6 +131,16 @@ def test_nothing_that_is_needed_goes(greedy: System) -> None:
     assert verified["storage"]["bad"] == []
     pull(system, "e0")
 
+    # What is damaged is seen and mended, with all that shares its inodes.
+    damaged = next(path for path in (system.link("e0").resolve() / "lib").iterdir() if path.stat().st_nlink > 2)
+    damaged.chmod(0o644)
+    damaged.write_bytes(b"damaged")
+    repaired = ask(system, "/api/v1/store/verify/", {"repair": True})["store"]
+    assert repaired["bad_count"] >= 1
+    assert repaired["repaired"] == repaired["bad_count"], repaired
+    assert ask(system, "/api/v1/store/verify/", {})["store"]["bad"] == []
+    assert damaged.read_bytes() != b"damaged"
+
     # What is not, is gone.
     first, last = built[0][0], built[0][-1]
     wait_for(

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from condarium.database import logs
 from condarium.domain.artifact import ArtifactType
@@ -276,3 +277,15 @@ def test_the_joined_log_stands_for_chunks_that_are_gone(gateway: RunningGateway)
     with stream(gateway, f"/api/v1/build/{build_id}/logs/stream/") as log:
         found = log.until("end")
     assert "".join(event[2]["text"] for event in found if event[0] == "log") == text
+
+
+def test_who_asks_for_what_was_deleted_is_told(gateway: RunningGateway) -> None:
+    for name in ("one", "two", "three"):
+        gateway.post(name)
+    gateway.publish()
+    with gateway.database.transaction() as session:
+        session.execute(text("delete from outbox where seq <= 2"))
+    with stream(gateway, "/api/v1/events/?after=1") as events:
+        assert events.next() == ("gone", None, {"after": 1, "first": 3})
+        assert events.next()[:2] == ("build.queued.v1", "3")
+        assert events.next()[0] == "live"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from condarium.cli import completion
-from condarium.cli.output import Json, Output, minute
+from condarium.cli.output import Json, Output, minute, say
 from condarium.cli.session import connect
 from condarium.errors import InvalidInput
 
@@ -115,6 +115,10 @@ def events(
     wanted = {"namespace": namespace, "environment": environment, "build": str(build or ""), "type": kind}
     with connect() as client:
         for message in client.events(after=0 if past and after is None else after, **wanted):
+            if message.event == "gone":
+                # Older ones were deleted (setting keep_events_days).
+                say(f"the events from {message.data['after']} to {message.data['first']} are not there any more")
+                continue
             if message.event == "live":
                 if past:
                     return

@@ -121,6 +121,17 @@ def after(session: Session, seq: int, *, where: ColumnElement[bool] | None = Non
     return _read(session, found if where is None else found & where, limit=limit)
 
 
+def first_seq(session: Session) -> int:
+    """The lowest position that is still there: what lies before it was deleted when it was old; 1 before any event."""
+    return session.execute(select(func.min(Outbox.seq))).scalar_one() or last_position(session) + 1
+
+
+def last_position(session: Session) -> int:
+    """The highest position that was ever given; 0 before the first event."""
+    query = text("select case when is_called then last_value else 0 end from outbox_seq")
+    return int(session.execute(query).scalar_one())
+
+
 def last_seq(session: Session) -> int:
     """The highest position given so far; 0 before the first event."""
     return session.execute(select(func.max(Outbox.seq))).scalar_one() or 0
