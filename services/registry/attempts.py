@@ -28,6 +28,8 @@ class Attempts:
         self._limit = limit
         self._window_seconds = window_seconds
         self._good: dict[bytes, float] = {}
+        #: who looks at a credential, and how many wait for that
+        self._checking: dict[bytes, tuple[anyio.Lock, int]] = {}
 
     @asynccontextmanager
     async def counted(
@@ -39,9 +41,30 @@ class Attempts:
         from a wrong one then. `denied` is called for what counts.
         """
         known = digest(credential)
-        if time.monotonic() < self._good.get(known, 0.0):
-            yield
-            return
+        # One look at a time for each credential: a client that comes with many requests at once, all with the same
+        # good token, has made one attempt.
+        checking, waiting = self._checking.get(known, (anyio.Lock(), 0))
+        self._checking[known] = checking, waiting + 1
+        try:
+            if self._is_good(known):
+                yield
+                return
+            async with checking:
+                if self._is_good(known):
+                    yield
+                    return
+                async with self._attempt(known, address, denied):
+                    yield
+        finally:
+            checking, waiting = self._checking.pop(known)
+            if waiting > 1:
+                self._checking[known] = checking, waiting - 1
+
+    def _is_good(self, known: bytes) -> bool:
+        return time.monotonic() < self._good.get(known, 0.0)
+
+    @asynccontextmanager
+    async def _attempt(self, known: bytes, address: str | None, denied: Callable[[], None]) -> AsyncIterator[None]:
         limits = {login_attempts.subject("address", address or "", self._secret): self._limit}
         ids, wait = await to_thread.run_sync(
             lambda: login_attempts.begin(self._database, limits, window_seconds=self._window_seconds),

@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -92,6 +93,13 @@ def test_who_guesses_waits_and_who_is_known_does_not(database_url: str, storage_
             assert 1 <= int(way.headers["retry-after"]) <= 60
         assert registry.http.get("/v2/", auth=("me", TOKEN)).status_code == 200
         assert registry.http.get("/v2/token").status_code == 200
+
+
+def test_many_first_uses_at_once_of_a_good_token_are_one_attempt(database_url: str, storage_dir: Path) -> None:
+    more = {"login_address_attempts": 3, "login_window_seconds": 60.0}
+    with running_registry(database_url, storage_dir, **more) as registry, ThreadPoolExecutor(40) as pool:
+        found = list(pool.map(lambda _: httpx.get(f"http://{registry.address}/v2/", auth=("me", TOKEN)), range(40)))
+        assert {reply.status_code for reply in found} == {200}
 
 
 # -- rates ------------------------------------------------------------------------------------------------------
