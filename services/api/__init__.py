@@ -23,5 +23,6 @@ routes of one subject each, one line for each subject:
 - `credentials` (of channels, indexes and registries)
 - `publishing` (rules that send images to other registries)
 - `base_images` (what images stand on)
+- `garbage` (sweeps, verifications, pins, what keeps things)
 - `signing` (the keys that sign images, bills of materials)
 """

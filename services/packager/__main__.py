@@ -100,7 +100,7 @@ def main() -> int:
     sweeper = Sweeper(
         database,
         sweeps.STORAGE,
-        partial(run_sweep, work, deployment),
+        partial(run_sweep, work, environment(os.environ), deployment),
         owner=work.owner,
         deployment=deployment,
         poll_seconds=settings.poll_seconds,

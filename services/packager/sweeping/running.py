@@ -11,11 +11,19 @@ from services.packager.sweeping import garbage, verifying
 
 
 def run(
-    work: Work, deployment: Mapping[str, Any], claimed: Claimed, retention: Retention, beat: Beat
+    work: Work,
+    environ: Mapping[str, str],
+    deployment: Mapping[str, Any],
+    claimed: Claimed,
+    retention: Retention,
+    beat: Beat,
 ) -> dict[str, Any]:
-    """The report of one sweep or one verification of storage. Raises LeaseLost, WorldFault, Unavailable."""
+    """The report of one sweep or one verification of storage; `environ` is that of the process that reads.
+
+    Raises LeaseLost, WorldFault, Unavailable.
+    """
     if claimed.verb == "verify":
-        return verifying.verify(work, claimed.options, beat)
+        return verifying.verify(work, environ, claimed.options, beat)
     if claimed.options.get("dry_run"):
         return garbage.rehearse(work, deployment, retention, beat)
     return garbage.sweep(work, deployment, retention, beat, until_free=claimed.options.get("until_free"))

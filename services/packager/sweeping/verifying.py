@@ -5,7 +5,6 @@ The bytes are read by a process of its own: hashing them here would hold up the 
 
 import contextlib
 import json
-import os
 import random
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from condarium.database.garbage import blobs, references
 from condarium.domain.retention import Retention
 from condarium.errors import WorldFault
 from condarium.storage import blob_key
-from condarium.work.child import environment
 from condarium.work.parent import tied
 from condarium.work.sweeper import Beat
 from services.packager.handlers import Work
@@ -27,7 +25,7 @@ BATCH = 50
 SHOWN = 100
 
 
-def verify(work: Work, options: Mapping[str, Any], beat: Beat) -> dict[str, Any]:
+def verify(work: Work, environ: Mapping[str, str], options: Mapping[str, Any], beat: Beat) -> dict[str, Any]:
     """Reads every blob that a row names, or the part `sample` of them; `repair` forgets what is not as it says."""
     with work.database.transaction() as session:
         references.gather(session, Retention.of(_FOR_EVER))
@@ -36,7 +34,7 @@ def verify(work: Work, options: Mapping[str, Any], beat: Beat) -> dict[str, Any]
     if sample < 1.0:
         digests = sorted(random.sample(digests, max(1, round(len(digests) * sample)))) if digests else []
     bad: list[dict[str, Any]] = []
-    with _Reader(work.settings.storage_url) as reader:
+    with _Reader(work.settings.storage_url, environ) as reader:
         for batch in _batches(digests):
             beat()
             bad += reader.read(batch)
@@ -66,13 +64,13 @@ def _batches(digests: list[str]) -> Iterator[list[str]]:
 class _Reader:
     """A process that reads blobs (`services.packager.sweeping.reading`), for as long as the block lasts."""
 
-    def __init__(self, storage_url: str) -> None:
-        self._storage_url = storage_url
+    def __init__(self, storage_url: str, environ: Mapping[str, str]) -> None:
+        self._storage_url, self._environ = storage_url, dict(environ)
 
     def __enter__(self) -> Self:
         command = tied([sys.executable, "-m", "services.packager.sweeping.reading"])
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(os.environ)
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=self._environ
         )
         return self
 
