@@ -64,8 +64,9 @@ def engines(system: System) -> list[psutil.Process]:
     found = []
     for pid in mine:
         if psutil.pid_exists(pid):
-            nurseries = [p for p in psutil.Process(pid).children() if "services.builder.engine" in " ".join(p.cmdline())]
-            found += [child for nursery in nurseries for child in nursery.children()]
+            for nursery in psutil.Process(pid).children():
+                if "services.builder.engine" in " ".join(nursery.cmdline()):
+                    found += nursery.children()
     return found
 
 
