@@ -16,7 +16,7 @@ del sys.path[0]
 sys.dont_write_bytecode = True
 
 import importlib.util  # noqa: E402
-from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[import-not-found]  # noqa: E402
+from importlib._bootstrap_external import _code_to_hash_pyc  # type: ignore[attr-defined]  # noqa: E402
 
 os.dup2(os.open(os.devnull, os.O_RDWR), 2)
 

@@ -9,9 +9,7 @@ down_revision = "20261123_0011"
 
 def upgrade() -> None:
     op.add_column("base_images", sa.Column("name", sa.Text(), nullable=True))
-    op.add_column(
-        "base_images", sa.Column("is_chosen", sa.Boolean(), server_default=sa.text("false"), nullable=False)
-    )
+    op.add_column("base_images", sa.Column("is_chosen", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.create_index(
         "uq_base_images_name",
         "base_images",
