@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import growth, lists, measure, registry, scenarios, tarballs
+from benchmarks import growth, images, lists, measure, registry, scenarios, tarballs
 from condarium.database import migrate
 from deploy.base_image.make import make_base
 from deploy.local.channel import make_channel
@@ -69,6 +69,8 @@ def _measure(directory: Path, channel: Path, times: int, quick: bool) -> dict[st
         results[LISTS] = lists.alone(postgres, rabbit.url, channel, seconds=2 if quick else 6)
         print("... the registry", flush=True)
         results[REGISTRY] = registry.alone(postgres, rabbit.url, channel, seconds=2 if quick else 6)
+        print("... images", flush=True)
+        results |= images.alone(postgres, rabbit.url, channel, directory, times)
         with running_system(
             database_url=url, amqp_url=rabbit.url, channel=channel, CONDARIUM_BASE_IMAGE=str(directory / "base")
         ) as system:

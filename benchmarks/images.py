@@ -1,5 +1,6 @@
 """Images: what a pull costs after a small change, what a new image of known packages costs, what is stored."""
 
+import json
 import re
 import subprocess
 import time
@@ -7,20 +8,43 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import yaml
 
 from benchmarks import measure
-from benchmarks.scenarios import LARGE, Figures, named
+from benchmarks.scenarios import LARGE, SCIENCE, Figures, named
 from benchmarks.wire import Wire
+from condarium.database import migrate
+from deploy.local.postgres import PrivatePostgres
 from tests.fixtures.containers import Client, clean_environ, running_dockerd
-from tests.fixtures.debian_registry import debian_registry
-from tests.fixtures.system import System
+from tests.fixtures.docker_registry import docker_registry
+from tests.fixtures.system import System, running_system
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 #: with large.yml the biggest that the sample channel has
 SCIENTIFIC = ("scipy", "scikit-learn", "matplotlib", "pandas", "pillow", "sympy", "seaborn", "fonttools")
 #: two versions of one small package
 OLD, NEW = "rich 13.9.4", "rich 14.2.0"
+
+
+def alone(postgres: PrivatePostgres, amqp_url: str, channel: Path, directory: Path, times: int) -> Figures:
+    """On systems of their own, with and without `.pyc` files in layers; `directory` has the base image in `base`."""
+    found: Figures = {}
+    for label, settings in (("without .pyc", {"image_pyc": False}), ("with .pyc", {})):
+        name = f"images_{len(found)}"
+        with psycopg.connect(postgres.database_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"create database {name}")
+        url = postgres.database_url(name)
+        migrate(url)
+        more = {"CONDARIUM_BASE_IMAGE": str(directory / "base"), "CONDARIUM_SETTINGS": json.dumps(settings)}
+        with running_system(database_url=url, amqp_url=amqp_url, channel=channel, **more) as system:
+            found[f"image, {label}"] = rendered(system, "science", SCIENCE, times)
+            if settings:
+                continue
+            found["image, many packages"] = rendered(system, "many", big(NEW), times)
+            found["docker pull"] = pulls(system, directory, min(times, 3))
+            found["20 environments"] = shared(system)
+    return found
 
 
 def big(rich: str) -> str:
@@ -58,30 +82,23 @@ def pulls(system: System, directory: Path, times: int) -> Figures:
     }
 
 
-def rendered(system: System, times: int) -> Figures:
+def rendered(system: System, label: str, text: str, times: int) -> Figures:
     """Lock to manifest, in the packager: of packages nobody has asked for, and of known ones (a variable differs)."""
-    text = named(big(NEW), "rendered")
+    first, packages = _rendered(system, named(text, label))
+    known = []
+    for number in range(times):
+        other = yaml.safe_load(named(text, label)) | {"variables": {"RUN": str(number)}}
+        known.append(_rendered(system, yaml.safe_dump(other))[0])
+    return {"packages": packages, "unknown, s": first, "known, s": measure.median(known)}
+
+
+def _rendered(system: System, text: str) -> tuple[float, int]:
     build = system.submit(text)
     system.wait_build(build, seconds=300)
     system.wait_artifact(build, "DOCKER_MANIFEST", seconds=300)
+    measure.idle(system, build)
     packages = system.api.get(f"/api/v1/build/{build}/packages/").json()["count"]
-    known = []
-    for number in range(times):
-        other = yaml.safe_load(text) | {"variables": {"RUN": str(number)}}
-        build = system.submit(yaml.safe_dump(other))
-        system.wait_build(build)
-        system.wait_artifact(build, "DOCKER_MANIFEST")
-        known.append(_seconds(system, build, "DOCKER_MANIFEST"))
-    return {"packages": packages, "known, s": measure.median(known)}
-
-
-def unknown(system: System, text: str) -> Figures:
-    """The first image on an empty storage; to be asked before anything else."""
-    build = system.submit(named(text, "unknown"))
-    system.wait_build(build, seconds=300)
-    system.wait_artifact(build, "DOCKER_MANIFEST", seconds=300)
-    packages = system.api.get(f"/api/v1/build/{build}/packages/").json()["count"]
-    return {"packages": packages, "image, s": _seconds(system, build, "DOCKER_MANIFEST")}
+    return _seconds(system, build, "DOCKER_MANIFEST"), packages
 
 
 def shared(system: System) -> Figures:
@@ -102,18 +119,6 @@ def shared(system: System) -> Figures:
         "stored, MB": round(sum(stored.values()) / 1e6, 1),
         "ratio": round(sum(stored.values()) / total, 3),
     }
-
-
-def digests(system: System, texts: dict[str, str]) -> dict[str, str]:
-    """The digest of the image of each, for comparison with those of another machine."""
-    found = {}
-    for name, text in texts.items():
-        reply = httpx.head(
-            f"http://{system.registry}/v2/{_image(system, named(text, name)).replace(':', '/manifests/')}",
-            headers={"Accept": MANIFEST},
-        )
-        found[name] = reply.headers["docker-content-digest"]
-    return found
 
 
 def _image(system: System, text: str) -> str:
@@ -172,7 +177,8 @@ def _raw_megabytes(docker: Client, reference: str) -> float:
 
 def _one_layer(docker: Client, wire: Wire, directory: Path, references: list[str], times: int) -> Figures:
     """The same two images, flattened, out of Debian's registry."""
-    with debian_registry(directory / "registry") as target:
+    with docker_registry(directory / "registry") as other:
+        target = other.host
         for reference in references:
             made = docker.run("create", f"{wire.address}/{reference}", "true").strip()
             flat = f"{target}/{reference.replace('default/', 'flat/')}"
