@@ -21,7 +21,7 @@ from condarium.messaging.relay import Relay
 from condarium.messaging.service import run_service
 from condarium.storage import open_storage
 from condarium.work.child import Child, environment, spawned
-from condarium.work.sweeper import Sweeper
+from condarium.work.sweeper import Resume, Sweeper
 from services.packager.base_image import store_base
 from services.packager.children import Children
 from services.packager.config import Settings
@@ -33,6 +33,7 @@ from services.packager.publishing.slots import publishing_slots
 from services.packager.referrers import referrer_slots
 from services.packager.service import make_service
 from services.packager.slots import Slots
+from services.packager.sweeping import garbage
 from services.packager.sweeping.running import run as run_sweep
 
 #: where the renderers write what is not stored yet
@@ -104,6 +105,7 @@ def main() -> int:
         owner=work.owner,
         deployment=deployment,
         poll_seconds=settings.poll_seconds,
+        resume=Resume(garbage.is_interrupted, partial(garbage.resume, work)),
     )
 
     def start() -> None:

@@ -10,6 +10,7 @@ from condarium.conda.pieces.layer import by_name, layer_key
 from condarium.conda.pieces.top_layer import Correction, make_top_layer, shared_paths, top_layer_key, wrong_paths
 from condarium.database import interpreters
 from condarium.database import pieces as piece_rows
+from condarium.database.garbage import marks
 from condarium.database.interpreters import Probed
 from condarium.database.pieces import Known
 from condarium.domain.canonical import canonical_hash
@@ -226,6 +227,7 @@ class _Laying:
         top = Known(key, details.pop("digest"), details.pop("size"), details)
         with self._work.database.transaction() as session:
             piece_rows.record(session, top, kind="layer", paths=paths)
+            marks.check(session, lambda key: self._work.storage.stat(key) is not None)
         return top
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from condarium.database import builds, logs, referrer_sets, referrers
+from condarium.database.garbage.blobs import forget_missing
 from condarium.domain import referrers as media
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.lock import Lock
@@ -124,6 +126,31 @@ def test_a_deleted_build_takes_them_along(packager: RunningPackager, tmp_path: P
         assert referrers.by_tag(session, environment, f"sha256-{image}.sig") is None
         assert referrers.drop_deleted(session) > 10
         assert referrers.of_build(session, build_id) == []
+
+
+def test_those_whose_bytes_have_gone_are_made_again(packager: RunningPackager, tmp_path: Path) -> None:
+    content = packager.content
+    build_id = packager.build("env", lock(tmp_path / "one", ("alpha", "1.0")), eager=("DOCKER_MANIFEST",))
+    wait_until_made(content, build_id)
+
+    def blobs_of(artifact_type: str) -> list[str]:
+        with content.database.transaction() as session:
+            query = text(
+                "select distinct blob_digest from referrers join referrer_manifests using (digest) "
+                "join referrer_blobs on manifest_digest = digest "
+                "where build_id = :build and artifact_type = :type and size > 2"
+            )
+            return list(session.execute(query, {"build": build_id, "type": artifact_type}).scalars())
+
+    bundles, bills = blobs_of(media.BUNDLE), blobs_of(media.SPDX)
+    for digest in (bundles[0], bills[0]):
+        content.storage.delete(blob_key(digest))
+        with content.database.transaction() as session:
+            forget_missing(session, digest)
+    wait_until_made(content, build_id)
+    assert (len(blobs_of(media.BUNDLE)), blobs_of(media.SPDX)) == (len(bundles), bills)
+    for digest in (*blobs_of(media.BUNDLE), *bills):
+        assert content.storage.stat(blob_key(digest)) is not None
 
 
 def test_a_packager_that_dies_is_followed_by_another(content: Served, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Garbage in the database, in storage and in the archive cache, in the order that ADR 0022 explains."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -128,12 +128,31 @@ def _delete(
                 doomed = blobs.doom(session, retention, before=before, limit=DELETED)
             if not doomed:
                 return
-        for each in doomed:
-            work.storage.delete(each.key)
-        with work.database.transaction() as session:
-            blobs.gone(session, [each.key for each in doomed])
+        _drop(work, doomed)
         yield Found("blobs", len(doomed), sum(each.bytes for each in doomed))
         doomed = []
+
+
+def is_interrupted(session: Session) -> bool:
+    """Whether a sweep has begun to delete something. While one runs that is so, too."""
+    return bool(blobs.interrupted(session, limit=1))
+
+
+def resume(work: Work) -> None:
+    """Ends what a dead sweep has begun to delete: nobody can store it again until then."""
+    while True:
+        with work.database.transaction() as session:
+            doomed = blobs.interrupted(session, limit=DELETED)
+        if not doomed:
+            return
+        _drop(work, doomed)
+
+
+def _drop(work: Work, doomed: Sequence[blobs.Doomed]) -> None:
+    for each in doomed:
+        work.storage.delete(each.key)
+    with work.database.transaction() as session:
+        blobs.gone(session, [each.key for each in doomed])
 
 
 def _free(work: Work) -> float:

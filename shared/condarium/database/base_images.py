@@ -8,6 +8,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from condarium.database.garbage import marks
+from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.database.tables import BaseImage as BaseImageRow
 from condarium.domain.image import BaseImage, ImageLayer
 from condarium.errors import NotFound
@@ -63,7 +65,10 @@ def store(
     stay as they are.
 
     What an administrator has `chosen` as the default one stays so until one chooses again.
+
+    Raises marks.Deleting; see `marks.hold` for what the caller looks at then.
     """
+    marks.hold(session, {f"{CONTENT_PREFIX}{layer.digest}" for layer in base.layers})
     # Several packagers start at the same time.
     session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     session.execute(

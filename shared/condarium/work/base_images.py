@@ -12,6 +12,7 @@ from condarium import log
 from condarium.conda.base_image import StoredBase, import_base, load_base
 from condarium.database import Database, base_images
 from condarium.database.base_images import Stored
+from condarium.database.garbage import marks
 from condarium.domain.image import architecture, platform_of
 from condarium.domain.image.plan import LARGEST_BUDGET
 from condarium.domain.settings.keys import KEYS
@@ -84,13 +85,16 @@ def store_directory(database: Database, storage: Storage, directory: Path, *, ac
     """Lets new images of its platform stand on the base in `directory` (an OCI layout), unless an administrator has
     chosen one; returns that platform.
 
-    Harmless when it is so already. Raises ConfigError where there is no base in it, WorldFault, Unavailable.
+    Harmless when it is so already; blobs that have gone from storage are put again.
+
+    Raises ConfigError where there is no base in it, WorldFault, Unavailable.
     """
     found = load_base(directory)
     platform = platform_of(found.image.architecture)
     with database.transaction() as session:
         current = base_images.default(session, platform)
-    if current is None or current.identity != found.image.identity:
+    is_whole = all(storage.stat(blob_key(digest)) is not None for digest in found.blobs)
+    if current is None or current.identity != found.image.identity or not is_whole:
         _store(database, storage, found, platform, Choice(None, make_default=True, actor=actor, chosen=False))
     return platform
 
@@ -110,6 +114,7 @@ def _store(database: Database, storage: Storage, base: StoredBase, platform: str
             make_default=choice.make_default,
             chosen=choice.chosen,
         )
+        marks.check(session, lambda key: storage.stat(key) is not None)
     logger.info("the base image is stored", platform=platform, layers=len(base.image.layers))
     return stored
 

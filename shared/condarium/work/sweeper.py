@@ -4,9 +4,11 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from sqlalchemy.orm import Session
 
 from condarium import log, metrics
 from condarium.database import Database, settings
@@ -27,6 +29,14 @@ Beat = Callable[[], None]
 Run = Callable[[Claimed, Retention, Beat], Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class Resume:
+    """What a sweep that died or failed has left half done, and others wait for: `is_left` looks, `run` ends it."""
+
+    is_left: Callable[[Session], bool]
+    run: Callable[[], None]
+
+
 class Sweeper:
     """`part` is storage or store; `run` does one of them."""
 
@@ -39,8 +49,9 @@ class Sweeper:
         owner: str,
         deployment: Mapping[str, Any],
         poll_seconds: float,
+        resume: Resume | None = None,
     ) -> None:
-        self._database, self._part, self._run = database, part, run
+        self._database, self._part, self._run, self._resume = database, part, run, resume
         self._owner, self._deployment, self._poll = f"{owner}:sweeper", deployment, poll_seconds
         self._stopped = threading.Event()
         self._looked = 0.0
@@ -72,6 +83,8 @@ class Sweeper:
                 self._looked = time.monotonic()
                 sweeps.ask_when_due(session, self._part, interval=retention.interval)
             waiting = sweeps.is_waiting(session, self._part)
+            # Not with the next sweep: that may be an hour away, or garbage switched off since.
+            waiting = waiting or (self._resume is not None and self._resume.is_left(session))
         if waiting:
             self._alone(retention)
 
@@ -83,6 +96,8 @@ class Sweeper:
                 "select pg_try_advisory_lock(hashtextextended(%s, 0))", (f"sweep:{self._part}",)
             ).fetchone()
             if row and row[0]:
+                if self._resume is not None:
+                    self._resume.run()
                 while self._next(retention, connection):
                     pass
         except psycopg.OperationalError as error:

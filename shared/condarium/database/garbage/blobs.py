@@ -1,12 +1,13 @@
 """Bytes in storage that no row names: condemned, then forgotten by all rows, then deleted, in that order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from condarium.database import referrer_sets
 from condarium.database.garbage.references import CONTENT_PREFIX
 from condarium.domain.retention import Retention
 
@@ -104,9 +105,14 @@ def forget_tombstones(session: Session, *, before: datetime) -> None:
 
 
 def forget_missing(session: Session, digest: str) -> list[int]:
-    """The bytes of a digest are damaged or away: every row that says they are there goes, so that they are made again.
+    """The bytes of a digest are damaged, and deleted now, or away: every row that says they are there goes, so that
+    they are made again; referrers are asked for at once.
     Returns the ids of the locks whose images and archives went with it."""
-    blob = {"digest": digest}
+    blob = {"digest": digest, "key": f"{CONTENT_PREFIX}{digest}"}
+    # Whoever found them stored a moment ago, and is about to name them, looks once more.
+    session.execute(text(_TOMBSTONE), blob)
+    _forget_referrers(session, blob)
+    session.execute(text("delete from build_artifacts where state = 'READY' and key = :key"), blob)
     session.execute(text("delete from pieces where digest = :digest"), blob)
     images = session.execute(
         text(
@@ -123,6 +129,20 @@ def forget_missing(session: Session, digest: str) -> list[int]:
         for statement in _OF_LOCKS:
             session.execute(text(statement), {"locks": locks})
     return locks
+
+
+_TOMBSTONE = """
+    insert into condemned (kind, key, state, gone_on) values ('blob', :key, 'GONE', clock_timestamp())
+    on conflict (kind, key) do update set state = 'GONE', gone_on = clock_timestamp()
+"""
+
+
+def _forget_referrers(session: Session, blob: Mapping[str, str]) -> None:
+    gone = "select manifest_digest from referrer_blobs where blob_digest = :digest"
+    builds = session.execute(text(f"delete from referrers where digest in ({gone}) returning build_id"), blob).scalars()
+    for build_id in sorted(set(map(int, builds))):
+        referrer_sets.request(session, build_id)
+    session.execute(text(f"delete from referrer_manifests where digest in ({gone})"), blob)
 
 
 _OF_LOCKS = (
