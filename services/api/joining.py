@@ -8,9 +8,11 @@ from typing import Any
 
 import anyio
 from anyio import to_thread
+from sqlalchemy.orm import Session
 
 from condarium.database import archives
-from condarium.domain.archive import MemberList
+from condarium.database.garbage import marks
+from condarium.domain.archive import MemberList, joined_prefix
 from condarium.domain.artifact import ArtifactType
 from condarium.errors import NotFound
 from condarium.storage import Storage, blob_key
@@ -36,12 +38,19 @@ async def joined(call: Call[Any, Any], kind: ArtifactType, lock_hash: str) -> st
     if found is None:
         raise NotFound(f"the {kind} is not there any more; ask again")
     members = MemberList.of(found.parts)
-    key = f"{downloads.TARBALLS}{lock_hash}-{members.identity[:16]}.{downloads.SUFFIXES[kind]}"
+    key = f"{joined_prefix(lock_hash)}{members.identity[:16]}.{downloads.SUFFIXES[kind]}"
     if storage.url(key, expires_seconds=1) is None:
         return None
     # Who asks for the same waits without a thread, and finds it made.
     await to_thread.run_sync(_make, storage, key, members, limiter=_one_at_a_time())
+    await call.within(lambda session: _use(session, storage, key))
     return key
+
+
+def _use(session: Session, storage: Storage, key: str) -> None:
+    """The grace of a sweep begins anew: the address is good for a minute. Raises WorldFault while it is deleted."""
+    if marks.hold(session, [key]):
+        marks.check(session, lambda key: storage.stat(key) is not None)
 
 
 def _make(storage: Storage, key: str, members: MemberList) -> None:

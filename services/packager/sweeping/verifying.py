@@ -8,16 +8,21 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from condarium.database.garbage import blobs, references
+from condarium import log
+from condarium.database.garbage import damaged, references
+from condarium.domain.archive import joined_prefix
 from condarium.domain.retention import Retention
-from condarium.errors import WorldFault
+from condarium.errors import ConfigError, WorldFault
 from condarium.storage import blob_key
 from condarium.work.parent import tied
 from condarium.work.sweeper import Beat
+from services.packager.base_image import store_base
 from services.packager.handlers import Work
+
+logger = log.get(__name__)
 
 #: blobs that are read between two heartbeats
 BATCH = 50
@@ -26,7 +31,10 @@ SHOWN = 100
 
 
 def verify(work: Work, environ: Mapping[str, str], options: Mapping[str, Any], beat: Beat) -> dict[str, Any]:
-    """Reads every blob that a row names, or the part `sample` of them; `repair` forgets what is not as it says."""
+    """Reads every blob that a row names, or the part `sample` of them; `repair` forgets what is not as it says.
+
+    Raises LeaseLost, WorldFault, Unavailable.
+    """
     with work.database.transaction() as session:
         references.gather(session, Retention.of(_FOR_EVER))
         digests = references.named_digests(session)
@@ -38,13 +46,43 @@ def verify(work: Work, environ: Mapping[str, str], options: Mapping[str, Any], b
         for batch in _batches(digests):
             beat()
             bad += reader.read(batch)
-    repaired = 0
-    for each in bad if options.get("repair") else ():
+    repaired = _repair(work, bad, beat) if options.get("repair") else 0
+    return {"checked": len(digests), "bad": bad[:SHOWN], "bad_count": len(bad), "repaired": repaired}
+
+
+def _repair(work: Work, bad: list[dict[str, Any]], beat: Beat) -> int:
+    """How many of them are mended; in the others `base_images` says who has to be brought again."""
+    of_bases: list[dict[str, Any]] = []
+    locks: set[str] = set()
+    for each in bad:
+        beat()
         work.storage.delete(blob_key(each["digest"]))
         with work.database.transaction() as session:
-            blobs.forget_missing(session, each["digest"])
-        repaired += 1
-    return {"checked": len(digests), "bad": bad[:SHOWN], "bad_count": len(bad), "repaired": repaired}
+            if names := damaged.bases(session, each["digest"]):
+                each["base_images"] = names
+                of_bases.append(each)
+            else:
+                locks.update(damaged.forget(session, each["digest"]))
+    for lock_hash in sorted(locks):
+        # Put together out of the damaged members, perhaps: they have the right key and the right size.
+        for entry in list(work.storage.list(joined_prefix(lock_hash))):
+            work.storage.delete(entry.key)
+    return len(bad) - len(of_bases) + _bring_bases(work, of_bases)
+
+
+def _bring_bases(work: Work, missing: Sequence[dict[str, Any]]) -> int:
+    """Puts the packager's own base image again; how many of the missing layers are back. Images that stand on them
+    keep their rows: the same bytes are all that they lack."""
+    if not missing or work.settings.base_image is None:
+        return 0
+    try:
+        store_base(work.database, work.storage, work.settings.base_image)
+    except ConfigError as error:
+        logger.warning("the base image cannot be stored again", reason=str(error))
+    back = [each for each in missing if work.storage.stat(blob_key(each["digest"])) is not None]
+    for each in back:
+        del each["base_images"]
+    return len(back)
 
 
 _FOR_EVER = {

@@ -1,6 +1,7 @@
 """`condarium gc`, `condarium store verify`, `condarium pin`, and what keeps things (`condarium why`)."""
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -143,11 +144,15 @@ def _show_damage(part: str, report: dict[str, Any]) -> None:
     print(f"{part}: {report['checked']} {what} read, {report['bad_count']} damaged, {report['repaired']} mended")
     for each in report["bad"]:
         if part == "storage":
-            print(f"  sha256:{each['digest']} is {each['what']}")
+            print(f"  sha256:{each['digest']} is {each['what']}{_of_base(each.get('base_images', ()))}")
             continue
         print(f"  {each['prefix']}: {each['count']} problems" + (", mended" if each["repaired"] else ""))
         for problem in each["problems"][:10]:
             print(f"    {problem['path']} {problem['what']}".rstrip())
+
+
+def _of_base(names: Sequence[str]) -> str:
+    return f", a layer of the base image {', '.join(names)}: pull or import it again" if names else ""
 
 
 def pin(

@@ -10,6 +10,14 @@ from typing import Any
 
 from condarium.domain.canonical import canonical_hash
 
+#: where storage has the tarballs and installers that were put together as one object
+JOINED = "archive/"
+
+
+def joined_prefix(lock_hash: str) -> str:
+    """What the keys of all joined objects of a lock begin with; the members' identity and a suffix follow."""
+    return f"{JOINED}{lock_hash}-"
+
 
 @dataclass(frozen=True)
 class StoredMember:
