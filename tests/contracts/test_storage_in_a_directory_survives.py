@@ -1,6 +1,7 @@
 """The file store leaves whole files or none, whatever happens to the writer."""
 
 import errno
+import hashlib
 import io
 import os
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from condarium.errors import ConfigError, WorldFault
-from condarium.storage import open_storage
+from condarium.storage import filesystem, open_storage
 from condarium.storage.filesystem import FileStorage
+from condarium.storage.port import Stored, measure
 
 
 @pytest.fixture
@@ -37,6 +39,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from condarium.storage.filesystem import FileStorage
+from condarium.storage.port import Stored, measure
 
 class Slow:
     def read(self, size=-1):
@@ -131,6 +134,33 @@ def test_content_that_is_there_is_not_written_again(storage: FileStorage) -> Non
     before = (storage.root / key).stat()
     storage.put(key, b"x")
     assert (storage.root / key).stat().st_ino == before.st_ino
+
+
+def test_content_is_read_once_however_it_is_put(
+    storage: FileStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(3_000_000)
+    source = tmp_path / "source"
+    source.write_bytes(data)
+    key = f"blobs/sha256/{hashlib.sha256(data).hexdigest()}"
+    hashed: list[str] = []
+
+    def noted(key: str, source: bytes | Path) -> Stored:
+        hashed.append(key)
+        return measure(key, source)
+
+    monkeypatch.setattr(filesystem, "measure", noted)
+    assert storage.put(key, source).size == len(data)
+    assert hashed == []
+    assert storage.put(key, source).size == len(data)
+    assert hashed == [key]
+    source.write_bytes(data[:-1] + b"x")
+    with pytest.raises(WorldFault, match="damaged on the way"):
+        storage.put(key, source)
+    storage.delete(key)
+    with pytest.raises(WorldFault, match="damaged on the way"):
+        storage.put(key, source)
+    assert files(storage) == []
 
 
 def test_its_files_can_be_sent_and_not_signed(storage: FileStorage) -> None:

@@ -81,6 +81,11 @@ def test_one_that_fails_ends_nothing_as_with_rattler(tmp_path: Path) -> None:
     assert run(lock_of([scripted(tmp_path, script)]), tmp_path) == {"share/half": (b"x\n", False)}
 
 
+def test_what_lay_below_a_directory_that_is_a_link_now_needs_no_word(tmp_path: Path) -> None:
+    script = "#!/bin/sh\nrm -r $PREFIX/share/tree\nln -s same.txt $PREFIX/share/tree\n"
+    assert run(lock_of([scripted(tmp_path, script)]), tmp_path) == {"share/tree": ("link", "same.txt")}
+
+
 def test_one_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"#!/bin/sh\nsleep 1000 &\necho $! $$ > {pids}\nsleep 1000\n"

@@ -1,6 +1,8 @@
 """The .pyc files in a layer are the bytes that `compileall` of the environment's own Python writes, on any machine."""
 
 import marshal
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from condarium.conda.pieces.layer import layer_key, make_layer
 from condarium.conda.pieces.spool import Literal
 from condarium.domain.link_order import Member
 from condarium.domain.lock import Lock, Record
-from condarium.errors import WorldFault
+from condarium.errors import InputFault, WorldFault
 from tests.fixtures.environments import Environment, SolveSample
 from tests.fixtures.packages import Put, archive_of, lock_of, make_package, make_wheel, python_record
 from tests.fixtures.rattler_install import Tree, tar_tree
@@ -199,3 +201,29 @@ def test_a_python_that_dies_ends_its_job_and_it_can_neither_write_nor_see_our_en
             list(run([("a.py", Literal(b"x = 1\n"))]))
     written = tmp_path / "written"
     assert not written.exists() or written.read_bytes() == b""
+
+
+def test_an_answer_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\necho 3.11.7 cpython-311\nprintf '\\377\\377\\377\\377'\ncat /dev/zero\n")
+    python.chmod(0o755)
+    run = compile_by(tmp_path, Bytecode("3.11.7", "cpython"), "cpython-311").run
+    with pytest.raises(InputFault, match=r"a\.py answers with 4294967295 bytes"):
+        list(run([("a.py", Literal(b"x = 1\n"))]))
+
+
+def test_a_python_that_nobody_used_for_long_goes_at_once_and_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = make_package(tmp_path, "python", [Put("bin/python", b"x", 0o755)], version="3.11.7")
+    other = make_package(tmp_path, "python", [Put("bin/python", b"y", 0o755)], version="3.11.8")
+    directory = tmp_path / "unpacked"
+    old = unpack(record, archive_of(record), directory)
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **options: None)  # killed before it is deleted
+    unpack(other, archive_of(other), directory)
+    assert not old.exists()
+    monkeypatch.undo()
+    unpack(record, archive_of(record), directory)
+    assert sorted(each.name for each in directory.iterdir() if each.is_dir()) == sorted([record.sha256, other.sha256])

@@ -34,7 +34,7 @@ _INFO_FILES = frozenset(
     for name in ("index.json", "paths.json", "link.json", "files", "has_prefix", "no_link", "no_softlink")
 )
 # What zstd reads by default, and so rattler; it is the memory that reading may take.
-_WINDOW_BYTES = 1 << 27
+WINDOW_BYTES = 1 << 27
 _TAR_BUFFER_BYTES = 1 << 18
 
 
@@ -183,7 +183,7 @@ def _read_conda(reading: _Reading, source: Path | BinaryIO) -> None:
         if kinds != ["info", "pkg"]:
             raise bad_package(reading.filename, f"holds {tars}, not one info-*.tar.zst and one pkg-*.tar.zst")
         for name in tars:
-            decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_BYTES)
+            decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
             with (
                 archive.open(name) as compressed,
                 decompressor.stream_reader(compressed, read_across_frames=True, closefd=False) as stream,

@@ -1,20 +1,20 @@
 """The info directory of a package archive, by itself: what registries serve beside the archive."""
 
-import gzip
-import hashlib
-import io
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import zstandard
 
-from condarium.conda.archive import bad_package, malformed_as_input_fault, safe_name
-from condarium.conda.pieces.tar_stream import Sink
+from condarium.conda.archive import WINDOW_BYTES, bad_package, malformed_as_input_fault, safe_name
+from condarium.conda.pieces.codec import codec
+from condarium.conda.pieces.placement import Laid
+from condarium.conda.pieces.spool import Literal
+from condarium.conda.pieces.tar_stream import END_OF_ARCHIVE, PackedStream, Sink, entry_chunks
 from condarium.errors import InputFault
 
 #: bytes of all of them together
@@ -30,34 +30,17 @@ class Info:
     index: bytes
 
 
-class _Measured:
-    """A sink that knows what went through it."""
-
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self._sink.write(data)
-        self.sha256.update(data)
-        self.size += len(data)
-        return len(data)
-
-
 def read_info(archive: Path, sink: Sink) -> Info:
-    """Writes the files below `info/` to `sink` as a tar.gz, the same for the same archive.
+    """Writes the files below `info/` to `sink` as a tar.gz, the same for the same archive on every machine.
 
     Raises InputFault for a malformed archive, WorldFault when the disk fails.
     """
     filename = archive.name
     index: bytes | None = None
     total = 0
-    measured = _Measured(sink)
+    packed = PackedStream(sink, codec("gzip"))
     with (
         malformed_as_input_fault(filename),
-        gzip.GzipFile(filename="", mode="wb", fileobj=cast(BinaryIO, measured), mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as target,
         _opened(archive) as stream,
         tarfile.open(fileobj=stream, mode="r|") as source,
     ):
@@ -72,12 +55,13 @@ def read_info(archive: Path, sink: Sink) -> Info:
             data = content.read()
             if name == "info/index.json":
                 index = data
-            kept = tarfile.TarInfo(name.removeprefix("info/"))
-            kept.size, kept.mode = len(data), 0o644
-            target.addfile(kept, io.BytesIO(data))
+            for chunk in entry_chunks(name.removeprefix("info/"), Laid("", Literal(data))):
+                packed.write(chunk)
     if index is None:
         raise InputFault(f"package {filename} is malformed: has no info/index.json", reason="bad-package")
-    return Info(measured.sha256.hexdigest(), measured.size, index)
+    packed.write(END_OF_ARCHIVE)
+    made = packed.close()
+    return Info(made.digest, made.size, index)
 
 
 @contextmanager
@@ -93,7 +77,7 @@ def _opened(archive: Path) -> Iterator[BinaryIO]:
         name = next((each for each in outer.namelist() if each.startswith("info-") and each.endswith(".tar.zst")), None)
         if name is None:
             raise bad_package(archive.name, "holds no info-*.tar.zst")
-        decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+        decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES)
         with (
             outer.open(name) as compressed,
             decompressor.stream_reader(compressed, read_across_frames=True, closefd=False) as stream,

@@ -1,5 +1,6 @@
 """What lies otherwise in one prefix than in another, as paths of a layer."""
 
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ def difference(before: Path, after: Path, spool: Spool, *, prefix: str) -> list[
             laid.append(_laid(path, new[path], after, spool, prefix))
     for path in sorted(old.keys() - new.keys()):
         parent, name = os.path.split(path)
-        if parent in new or not parent:  # of a directory that is gone, that is enough
+        # Of a directory that is gone, or is none any more, that is enough.
+        if not parent or (parent in new and stat.S_ISDIR(new[parent].lstat().st_mode)):
             laid.append(Laid(os.path.join(parent, WHITEOUT + name), Literal(b"")))
     return laid
 
@@ -67,6 +69,6 @@ def _laid(path: str, found: Path, after: Path, spool: Spool, prefix: str) -> Lai
         data = found.read_bytes()
         if b"\0" not in data:
             data = data.replace(str(after).encode(), prefix.encode())
-        return Laid(path, Literal(data), executable)
+        return Laid(path, spool.add(io.BytesIO(data), path), executable)
     with found.open("rb") as source:
         return Laid(path, spool.add(source, path), executable)

@@ -222,7 +222,7 @@ def _write_directories(stream: PackedStream, directories: Mapping[str, Laid]) ->
 
 def _directories(head: bytes, compression: Compression) -> dict[str, Laid]:
     raw = codec(compression).unpack().decompress(head)
-    with tarfile.open(fileobj=io.BytesIO(raw + END_OF_ARCHIVE)) as tar:
+    with tarfile.open(fileobj=io.BytesIO(raw + END_OF_ARCHIVE), encoding="utf-8") as tar:
         return {member.name: Laid(member.name, mode=member.mode) for member in tar}
 
 

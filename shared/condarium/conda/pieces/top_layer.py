@@ -4,6 +4,8 @@ Layers lie in an order that is good for those who pull, packages are linked in a
 have, an installer leaves what it linked last; where another one's lies on top, the right one is laid here once more.
 """
 
+import io
+import itertools
 import sys
 import tarfile
 from array import array
@@ -123,7 +125,7 @@ def own_files(lock: Lock) -> list[Laid]:
 
 def _pick(part: Part, paths: frozenset[int], prefix: str, compression: Compression, spool: Spool) -> Iterator[Laid]:
     root = f"{prefix.strip('/')}/"
-    with tarfile.open(fileobj=cast(BinaryIO, _Reader(unpacked(part, compression))), mode="r|") as tar:
+    with tarfile.open(fileobj=cast(BinaryIO, _Reader(unpacked(part, compression))), mode="r|", encoding="utf-8") as tar:
         for entry in tar:
             path = entry.name.removeprefix(root)
             if path_number(path) not in paths:
@@ -138,14 +140,12 @@ class _Reader:
     """A tar without its end as a file."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-        self._ended = False
+        self._chunks = itertools.chain(chunks, [END_OF_ARCHIVE])
+        self._current = io.BytesIO()
 
     def read(self, size: int) -> bytes:
-        while len(self._rest) < size and not self._ended:
-            chunk = next(self._chunks, None)
-            self._ended = chunk is None
-            self._rest += END_OF_ARCHIVE if chunk is None else chunk
-        data, self._rest = self._rest[:size], self._rest[size:]
+        data = self._current.read(size)
+        while len(data) < size and (chunk := next(self._chunks, None)) is not None:
+            self._current = io.BytesIO(chunk)
+            data += self._current.read(size - len(data))
         return data

@@ -25,8 +25,11 @@ from condarium.errors import InputFault, WorldFault
 #: for one answer; the largest sources take a few seconds
 ANSWER_SECONDS = 120.0
 MEMORY_BYTES = 3 << 30
+#: of one .pyc; the largest honest ones have a few megabytes
+PYC_BYTES = 256 << 20
 _CPU_SECONDS = 1800
 _UNUSED_SECONDS = 30 * 86400
+_DROPPED = ".dropped"
 _COMPILER = Path(__file__).with_name("compiler.py")
 
 # Run by our own Python, which then becomes theirs.
@@ -94,9 +97,12 @@ def _write(files: object, staging: Path) -> None:
 
 def _forget_unused(directory: Path) -> None:
     for prefix in directory.glob("[0-9a-f]*"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if time.time() - prefix.stat().st_mtime > _UNUSED_SECONDS:
-                shutil.rmtree(prefix, ignore_errors=True)
+                # In one step: half of it would be taken for the whole, by others and after a kill.
+                prefix.rename(directory / f".{prefix.name}{_DROPPED}")
+    for dropped in directory.glob(f".*{_DROPPED}"):
+        shutil.rmtree(dropped, ignore_errors=True)
 
 
 def probe(prefix: Path, bytecode: Bytecode) -> str:
@@ -148,7 +154,7 @@ class _Running:
         self.close()
 
     def ask(self, path: bytes, source: bytes) -> bytes:
-        """Raises WorldFault where it does not answer in time, or ends."""
+        """Raises WorldFault where it does not answer in time, or ends; InputFault for an answer that is no .pyc."""
         assert self._process.stdin is not None
         try:
             for part in (len(path).to_bytes(4, "big"), len(source).to_bytes(4, "big"), path, source):
@@ -158,6 +164,12 @@ class _Running:
         except BrokenPipeError:
             raise self._ended(path) from None
         size = int.from_bytes(self._read(4, path), "big")
+        if size > PYC_BYTES:
+            raise InputFault(
+                f"the Python that compiles {path.decode('utf-8', 'replace')} answers with {size} bytes, and at most "
+                f"{PYC_BYTES} are taken",
+                reason="link-failed",
+            )
         return self._read(size, path)
 
     def close(self) -> None:
