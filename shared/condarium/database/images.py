@@ -4,14 +4,22 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from condarium.database.garbage import marks
 from condarium.database.garbage.references import CONTENT_PREFIX
-from condarium.database.tables import Build, BuildArtifact, Image, ImageBlob, LockPlatform, LockRow
-from condarium.domain.artifact import ArtifactState, ArtifactType
+from condarium.database.tables import (
+    Build,
+    BuildArtifact,
+    Image,
+    ImageBlob,
+    LockRow,
+    Referrer,
+    ReferrerManifest,
+)
+from condarium.domain.artifact import IMAGES, ArtifactState, ArtifactType
 from condarium.domain.image import OCI_MANIFEST
 from condarium.domain.image.index import MEMBER_TYPES
 
@@ -175,15 +183,7 @@ def first_of_lock(session: Session, lock_hash: str, environment_id: int, kind: A
 def manifest_of(session: Session, environment_id: int, digest: str) -> Manifest | None:
     """The manifest with that digest, if an image of the environment has it."""
     row = session.execute(_MANIFEST.where(Image.digest == digest, of_environment(environment_id))).first()
-    if row is None:
-        return None
-    if row.media_type in tuple(MEMBER_TYPES):
-        # an index stands under the lock of its first image; the others must be this environment's, too
-        named = select(ImageBlob.blob_digest).where(ImageBlob.image_digest == digest)
-        ours = select(Image.digest).where(Image.digest.in_(named), of_environment(environment_id))
-        if set(session.execute(named).scalars()) != set(session.execute(ours).scalars()):
-            return None
-    return Manifest(*row)
+    return Manifest(*row) if row else None
 
 
 def blob_of(session: Session, environment_id: int, digest: str) -> Blob | None:
@@ -207,14 +207,43 @@ _MANIFEST = select(Image.digest, Image.media_type, Image.manifest, LockRow.platf
 
 
 def of_environment(environment_id: int) -> ColumnElement[bool]:
-    """Whether an image is of a lock that a build of the environment has."""
-    return (
-        exists()
-        .where(
-            LockPlatform.lock_id == Image.lock_id,
-            LockPlatform.build_id == Build.id,
-            Build.environment_id == environment_id,
-            Build.deleted_on.is_(None),
-        )
-        .correlate(Image)
+    """Whether an image is one that a build of the environment has got, in whatever encoding: recorded at the build, of
+    one platform of it, or the subject of one of its referrers.
+
+    The lock alone does not tell: another plan (base, labels, user, command) of the same lock is somebody else's image.
+    """
+    of = (Build.environment_id == environment_id, Build.deleted_on.is_(None))
+    recorded, twin, member = aliased(Image), aliased(Image), aliased(Image)
+    at_builds = (
+        select(twin.digest)
+        .join(recorded, _same_image(twin, recorded))
+        .join(BuildArtifact, BuildArtifact.digest == recorded.digest)
+        .join(Build, Build.id == BuildArtifact.build_id)
+        .where(*of, BuildArtifact.artifact_type.in_([kind.value for kind in IMAGES]))
     )
+    of_platforms = (
+        select(member.digest)
+        .join(ImageBlob, ImageBlob.blob_digest == member.digest)
+        .join(twin, twin.digest == ImageBlob.image_digest)
+        .join(recorded, _same_image(twin, recorded))
+        .join(BuildArtifact, BuildArtifact.digest == recorded.digest)
+        .join(Build, Build.id == BuildArtifact.build_id)
+        .where(
+            *of,
+            BuildArtifact.artifact_type.in_([kind.value for kind in IMAGES]),
+            recorded.media_type.in_(tuple(MEMBER_TYPES)),
+        )
+    )
+    # what was made before the artifact was made anew by other settings is known by what refers to it
+    signed = (
+        select(ReferrerManifest.subject)
+        .join(Referrer, Referrer.digest == ReferrerManifest.digest)
+        .join(Build, Build.id == Referrer.build_id)
+        .where(*of)
+    )
+    return Image.digest.in_(union_all(at_builds, of_platforms, signed))
+
+
+def _same_image(one: type[Image], other: type[Image]) -> ColumnElement[bool]:
+    """In another encoding, or in the same."""
+    return and_(one.lock_id == other.lock_id, one.plan == other.plan)

@@ -40,6 +40,7 @@ class BuildArtifact(Created, Leased, Table):
         Index(
             "ix_build_artifacts_claimable", "priority", "id", postgresql_where=text("state in ('REQUESTED', 'MAKING')")
         ),
+        Index("ix_build_artifacts_digest", "digest"),
         Index(
             "ix_build_artifacts_artifact_type_build_id",
             "artifact_type",
