@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class Foreign:
     objects: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     seen: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
+    #: where the bytes of a name are fetched
+    elsewhere: dict[str, str] = field(default_factory=dict)
 
     def put(self, media_type: str, body: bytes, *tags: str) -> dict[str, Any]:
         digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
@@ -91,6 +94,8 @@ class Foreign:
         name = path.rsplit("/", 1)[-1]
         if name in self.answers:
             return self.answers[name], {"Retry-After": "7"}, b""
+        if name in self.elsewhere:
+            return 307, {"Location": f"{self.elsewhere[name]}/blob"}, b""
         if name not in self.objects:
             return 404, {}, b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"nothing of that name"}]}'
         media_type, body = self.objects[name]
@@ -106,7 +111,12 @@ class Foreign:
 
 @pytest.fixture
 def foreign() -> Iterator[Foreign]:
-    made = Foreign()
+    with serving(Foreign()) as made:
+        yield made
+
+
+@contextmanager
+def serving(made: Foreign) -> Iterator[Foreign]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -126,10 +136,12 @@ def foreign() -> Iterator[Foreign]:
     made.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def take(
@@ -205,6 +217,19 @@ def test_it_logs_in_as_the_registry_wants_it(content: Served, foreign: Foreign, 
         assert caught.value.reason == "registry-refused"
         assert "hush" not in str(caught.value)
         assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("asks", ["basic", "bearer"])
+@pytest.mark.parametrize("login", [LOGIN, RegistryLogin("", "hush")])
+def test_where_a_registry_sends_its_clients_nobody_learns_the_password(
+    content: Served, foreign: Foreign, asks: str, login: RegistryLogin
+) -> None:
+    foreign.image("12")
+    with serving(Foreign(auth=asks)) as stranger:
+        foreign.elsewhere["12"] = stranger.url
+        with pytest.raises(InputFault, match="401"):
+            take(content, foreign, login=login)
+        assert stranger.seen == [("/blob", "")]
 
 
 def test_a_token_without_a_user_is_shown_as_it_is(content: Served, foreign: Foreign) -> None:

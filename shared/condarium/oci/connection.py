@@ -120,7 +120,8 @@ class Connection:
         address = self._address(path)
         reply = self._send(method, address, scope, headers, content)
         try:
-            if reply.status_code == 401 and self._answer(reply, scope):
+            # whoever else a redirect or an upload's address leads to is told nothing, and names no token server
+            if reply.status_code == 401 and _is_theirs(str(reply.url), self.url) and self._answer(reply, scope):
                 reply.close()
                 reply = self._send(method, address, scope, headers, content)
             if reply.status_code not in tuple(expected):
@@ -155,6 +156,8 @@ class Connection:
             yield
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             said = f"{type(error).__name__}: {error}".rstrip(": ")
+            if "WRONG_VERSION_NUMBER" in said:
+                said += "; it speaks no TLS on that port: write http:// before its name"
             raise WorldFault(f"the registry {self.url} does not answer for {_plain(place)}: {said}") from error
 
     # -- logging in ----------------------------------------------------------------------------------------------
@@ -216,6 +219,13 @@ class Connection:
 def _same_origin(one: str, other: str) -> bool:
     first, second = urlsplit(one), urlsplit(other)
     return (first.scheme, first.netloc) == (second.scheme, second.netloc)
+
+
+def _is_theirs(address: str, url: str) -> bool:
+    """Whether it is the registry itself that has answered; perhaps it sends everybody from http to https."""
+    found, registry = urlsplit(address), urlsplit(url)
+    upgraded = (registry.scheme, registry.port or 80, found.scheme, found.port or 443) == ("http", 80, "https", 443)
+    return _same_origin(address, url) or (upgraded and found.hostname == registry.hostname)
 
 
 def _plain(place: str) -> str:
