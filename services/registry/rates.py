@@ -38,7 +38,7 @@ class Rates:
         limit = limits.anonymous if principal is None else limits.authenticated
         if not limit:
             return
-        key = (kind, f"principal {principal}" if principal is not None else f"address {_network(address or '')}")
+        key = (kind, f"principal {principal}" if principal is not None else f"address {network_of(address or '')}")
         moment = time.monotonic() if now is None else now
         left, since = self._buckets.pop(key, (float(limit), moment))
         left = min(float(limit), left + (moment - since) * limit / 60)
@@ -54,7 +54,7 @@ class Rates:
             )
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """Whoever has an IPv6 address has a network of them."""
     try:
         found = ipaddress.ip_address(address)

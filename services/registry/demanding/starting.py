@@ -19,6 +19,7 @@ from condarium.work.demand import WAITED_FOR
 from condarium.work.submission import submit
 from services.registry.faults import Denied, NameInvalid, TooManyBuilds, Unauthorized
 from services.registry.names import Repository
+from services.registry.rates import network_of
 
 _SHELLS = ("bash", "zsh", "fish", "dash", "tcsh")
 
@@ -40,7 +41,7 @@ class Puller:
         """Whose builds are counted."""
         if self.caller.principal.is_authenticated:
             return f"user:{self.caller.name}"
-        return f"address:{self.address or 'unknown'}"
+        return f"address:{network_of(self.address or 'unknown')}"
 
 
 def start(

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -83,9 +84,10 @@ def find_manifest(session: Session, part: Part, reference: str, ask: Ask) -> Man
             raise ManifestUnknown(f"no build of {part.channel.arn} has {part.name} {reference} of {part.subdir}")
         return _manifest(session, environment, wanted[0], ask)
     for record in found:
-        made = _manifest(session, environment, record, ask)
-        if isinstance(made, Manifest) and made.digest == digest:
-            return made
+        with suppress(ManifestUnknown):  # that one cannot be fetched; another one may be meant
+            made = _manifest(session, environment, record, ask)
+            if isinstance(made, Manifest) and made.digest == digest:
+                return made
     raise ManifestUnknown(f"{part.text} has no manifest {reference}")
 
 
@@ -109,10 +111,11 @@ def find_blob(session: Session, part: Part, reference: str, ask: Ask) -> Blob | 
         stands = _parts(session, environment, archive, ask, BlobUnknown)
         return stands if isinstance(stands, Waits) else Blob(digest, "", stands.archive.size)
     for record in found:
-        stands = _parts(session, environment, record, ask, BlobUnknown)
-        named = None if isinstance(stands, Waits) else stands.find(digest)
-        if named is not None:
-            return Blob(named.digest, "", named.size)
+        with suppress(BlobUnknown):
+            stands = _parts(session, environment, record, ask, BlobUnknown)
+            named = None if isinstance(stands, Waits) else stands.find(digest)
+            if named is not None:
+                return Blob(named.digest, "", named.size)
     raise BlobUnknown(f"no package of {part.text} names the blob {reference}")
 
 
@@ -172,7 +175,9 @@ def _is_there(copy: Copy, ask: Ask) -> bool:
 
 
 def _records(session: Session, environment: Environment, part: Part) -> list[Record]:
-    return package_copies.records(session, environment.id, names_behind(part.name), part.subdir)
+    # Postgres takes no NUL, and no package has one
+    names = [] if "\0" in part.name else names_behind(part.name)
+    return package_copies.records(session, environment.id, names, part.subdir)
 
 
 def _environment(session: Session, part: Part) -> Environment:

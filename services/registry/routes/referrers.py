@@ -31,6 +31,8 @@ def routes(registry: Registry) -> list[Route]:
         except ManifestUnknown:
             page = referrers.empty()
         else:
+            if "\0" in (artifact_type or ""):
+                raise PaginationInvalid("artifactType is a media type; it holds no NUL")
             page = await registry.within(
                 lambda session: referrers.listed(session, repository, digest, artifact_type, after)
             )
