@@ -4,7 +4,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ def sweep(
     *,
     dry_run: bool = False,
     until_free: float | None = None,
+    free: Callable[[Path], float] = free_fraction,
 ) -> dict[str, Any]:
-    """Deletes prefixes, least recently used first, until `until_free` of the disk is free or none is left."""
+    """Deletes prefixes, least recently used first, until `until_free` of the disk is `free` or none is left."""
     store = work.store.directory
     with work.database.transaction() as session:
         unneeded = rows.unneeded(session, work.store.id, retention)
@@ -45,7 +46,7 @@ def sweep(
     with Aside(environ) as aside:
         for each in unneeded:
             beat()
-            if until_free is not None and free_fraction(store) >= until_free:
+            if until_free is not None and free(store) >= until_free:
                 break
             users = aside.processes_in(store / each.path)
             if users or each.path in pointed_to:

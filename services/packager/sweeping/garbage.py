@@ -1,7 +1,8 @@
 """Garbage in the database, in storage and in the archive cache, in the order that ADR 0022 explains."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -23,12 +24,43 @@ from services.packager.pieces import forget_leftovers
 LISTED, DELETED = 1000, 50
 #: where the renderers write what is not stored yet
 SPOOL = ".spool"
+#: deleted between two looks at how much is free
+BETWEEN_LOOKS = 10
+
+#: the part of a file system that is free, 0 to 1
+Free = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a sweep ends early: at the part `share` of the disk; None for never."""
+
+    share: float | None
+    free: Free
+
+    @property
+    def is_set(self) -> bool:
+        return self.share is not None
+
+    def reached(self) -> bool:
+        return self.share is not None and self.free() >= self.share
+
+    def batch(self, most: int) -> int:
+        return BETWEEN_LOOKS if self.is_set else most
 
 
 def sweep(
-    work: Work, deployment: Mapping[str, Any], retention: Retention, beat: Beat, *, until_free: float | None = None
+    work: Work,
+    deployment: Mapping[str, Any],
+    retention: Retention,
+    beat: Beat,
+    *,
+    until_free: float | None = None,
+    free: Free | None = None,
 ) -> dict[str, Any]:
-    """Deletes what nothing needs. `until_free` ends it early, when that part of the file system is free."""
+    """Deletes what nothing needs. `until_free` ends it early, when that part of the file system is `free`; then it
+    takes first what was used least recently."""
+    until = Until(until_free, free or (lambda: _free(work)))
     with work.database.transaction() as session:
         found = _expire(session, deployment, retention)
         kept = roots.counts(session, retention)
@@ -50,7 +82,7 @@ def sweep(
     with work.database.transaction() as session:
         references.gather(session, retention)
         blobs.spare_named(session)
-    found += _delete(work, retention, before, until_free, beat)
+    found += _delete(work, retention, before, until, beat)
     with work.database.transaction() as session:
         blobs.forget_tombstones(session, before=before)
         waiting = expiry.waiting(session)
@@ -113,19 +145,17 @@ def _garbage(session: Session, batch: Iterable[Entry], retention: Retention) -> 
     return [(key, sizes[key]) for key in sorted(unnamed)]
 
 
-def _delete(
-    work: Work, retention: Retention, before: datetime, until_free: float | None, beat: Beat
-) -> Iterator[Found]:
+def _delete(work: Work, retention: Retention, before: datetime, until: Until, beat: Beat) -> Iterator[Found]:
     """Rows first, then bytes, then the note that they are gone; what a dead sweep has begun comes first."""
     with work.database.transaction() as session:
         doomed = blobs.interrupted(session, limit=LISTED)
     while True:
         beat()
         if not doomed:
-            if until_free is not None and _free(work) >= until_free:
+            if until.reached():
                 return
             with work.database.transaction() as session:
-                doomed = blobs.doom(session, retention, before=before, limit=DELETED)
+                doomed = blobs.doom(session, retention, before=before, limit=until.batch(DELETED), by_use=until.is_set)
             if not doomed:
                 return
         _drop(work, doomed)

@@ -48,19 +48,20 @@ def spare_named(session: Session) -> None:
     )
 
 
-def doom(session: Session, retention: Retention, *, before: datetime, limit: int) -> list[Doomed]:
-    """The next ones whose time has come, those first that were condemned first: nobody finds them made any more.
+def doom(session: Session, retention: Retention, *, before: datetime, limit: int, by_use: bool = False) -> list[Doomed]:
+    """The next ones whose time has come, those first that were condemned first, or with `by_use` those first that were
+    used least recently: nobody finds them made any more.
 
     The caller commits, deletes the bytes, and says so with `gone`.
     """
     rows = session.execute(
         text(
-            """
+            f"""
             with due as (
                 select key from condemned where kind = 'blob' and state = 'CONDEMNED' and condemned_on < :before
                     and condemned_on <= clock_timestamp() - make_interval(secs => :grace)
                     and key not in (select key from live_keys)
-                order by condemned_on, key limit :limit for update skip locked
+                order by {_USED_ON if by_use else ""} condemned_on, key limit :limit for update skip locked
             )
             update condemned set state = 'DELETING' from due
             where condemned.kind = 'blob' and condemned.key = due.key returning condemned.key, condemned.bytes
@@ -71,6 +72,13 @@ def doom(session: Session, retention: Retention, *, before: datetime, limit: int
     digests = [row[0].removeprefix(CONTENT_PREFIX) for row in rows if row[0].startswith(CONTENT_PREFIX)]
     session.execute(text("delete from pieces where digest = any(:digests)"), {"digests": digests})
     return [Doomed(row[0], int(row[1])) for row in rows]
+
+
+# Only pieces know; what else is stored was used until its row went, which is about when it was condemned.
+_USED_ON = (
+    f"coalesce((select max(coalesce(used_on, created_on)) from pieces where condemned.key = '{CONTENT_PREFIX}' "
+    "|| pieces.digest), condemned_on),"
+)
 
 
 def interrupted(session: Session, *, limit: int) -> list[Doomed]:
