@@ -1,6 +1,7 @@
 """Prefixes that are linked once more out of their lock: swept ones that are wanted again, and damaged ones."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,6 +25,8 @@ from services.builder.job_making import make_job
 
 #: how often it is looked by itself; events wake it at once
 LOOK_SECONDS = 30.0
+#: after which one that has failed often is tried again
+LONGEST_WAIT_SECONDS = 3600.0
 
 logger = log.get(__name__)
 
@@ -127,6 +130,8 @@ class Restoring:
     def __init__(self, work: Work, relinker: Relinker) -> None:
         self._work, self._relinker = work, relinker
         self._bell = Bell()
+        #: by path: how long it waits after it has failed, and until when
+        self._failed: dict[str, tuple[float, float]] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="restoring", daemon=True)
 
@@ -153,16 +158,25 @@ class Restoring:
                 logger.exception("linking prefixes again failed; it goes on")
 
     def _restore(self) -> None:
+        # Those that fail are tried ever less often, and keep nobody else waiting.
+        now = time.monotonic()
+        skip = [path for path, (_, until) in self._failed.items() if until > now]
         with self._work.database.transaction() as session:
-            wanted = rows.wanted(session, self._work.store.id)
+            wanted = rows.wanted(session, self._work.store.id, skip=skip)
         for each in wanted:
             if self._stopped.is_set():
                 return
             try:
                 self._relinker.relink(each)
+                self._failed.pop(each.path, None)
             except NotFound:
                 continue
             except (InputFault, WorldFault) as error:
+                wait = min(2 * self._failed.get(each.path, (LOOK_SECONDS / 2, 0.0))[0], LONGEST_WAIT_SECONDS)
+                self._failed[each.path] = wait, time.monotonic() + wait
                 logger.warning(
-                    "a prefix cannot be linked again; it is tried again", prefix=each.path, reason=str(error)
+                    "a prefix cannot be linked again; it is tried again later",
+                    prefix=each.path,
+                    reason=str(error),
+                    seconds=wait,
                 )

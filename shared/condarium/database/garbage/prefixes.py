@@ -1,6 +1,6 @@
 """Prefixes that no kept build needs, and those that were swept and are wanted again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -99,8 +99,8 @@ class Wanted:
     path: str
 
 
-def wanted(session: Session, store_id: int, *, limit: int = 20) -> list[Wanted]:
-    """Swept prefixes that must be there again, one of each path."""
+def wanted(session: Session, store_id: int, *, skip: Collection[str] = (), limit: int = 20) -> list[Wanted]:
+    """Swept prefixes that must be there again, one of each path, but for the paths of `skip`."""
     rows = session.execute(
         text(
             """
@@ -110,7 +110,8 @@ def wanted(session: Session, store_id: int, *, limit: int = 20) -> list[Wanted]:
             join prefixes on prefixes.id = builds.prefix_id and prefixes.deleted_on is not null
             join environments on environments.id = builds.environment_id and environments.deleted_on is null
             join namespaces on namespaces.id = environments.namespace_id and namespaces.deleted_on is null
-            where prefixes.store_id = :store and builds.deleted_on is null and (
+            where prefixes.store_id = :store and prefixes.path <> all(cast(:skip as text[]))
+                and builds.deleted_on is null and (
                 environments.current_build_id = builds.id
                 or exists (select from pins where pins.build_id = builds.id
                     and (pins.expires_on is null or pins.expires_on > clock_timestamp()))
@@ -118,7 +119,7 @@ def wanted(session: Session, store_id: int, *, limit: int = 20) -> list[Wanted]:
             order by prefixes.path, builds.id limit :limit
             """
         ),
-        {"store": store_id, "limit": limit},
+        {"store": store_id, "skip": list(skip), "limit": limit},
     )
     return [Wanted(int(row[0]), int(row[1]), row[2], row[3], row[4], row[5]) for row in rows]
 
