@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from condarium.cli.garbage import named
 from condarium.cli.output import Output, amount, phases
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,10 @@ def condarium(*arguments: str, **environ: str) -> subprocess.CompletedProcess[st
         (("env", "shell", "a", "python", "-c", "1"), 5, "no answer from"),
         (("env", "delete", "a"), 5, "no answer from"),
         (("env", "list"), 5, "`make up` starts"),
+        # Nobody is there to say yes.
+        (("signing-key", "rotate"), 2, "--yes"),
+        (("publish", "remove", "team", "hub"), 2, "--yes"),
+        (("why", "sha256:zz"), 2, "64 hex digits"),
     ],
 )
 def test_a_wrong_call_is_a_sentence(arguments: tuple[str, ...], code: int, said: str) -> None:
@@ -68,3 +73,11 @@ def test_what_is_piped_is_never_cut(capsys: pytest.CaptureFixture[str]) -> None:
 def test_amounts_and_phases_are_said_as_people_say_them() -> None:
     assert [amount(size) for size in (None, 0, 716, 13_798, 31_340_030)] == ["", "", "716 B", "13.8 kB", "31.3 MB"]
     assert phases({"link": 1.0, "other": 2.0, "queue": 0.5}) == "queue 0.50, link 1.00, other 2.00"
+
+
+def test_the_symlink_of_an_environment_means_its_prefix(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "named").symlink_to("store")
+    (tmp_path / "store" / "science").symlink_to("../0a1b-science")
+    assert named(f"{tmp_path}/named/science") == f"{tmp_path}/0a1b-science"
+    assert named(f"{tmp_path}/named/0a1b-science/") == f"{tmp_path}/named/0a1b-science"

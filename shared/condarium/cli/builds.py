@@ -8,7 +8,7 @@ import typer
 
 from condarium.cli import codes, completion
 from condarium.cli.following import follow, report, waiting
-from condarium.cli.output import Json, Output, Yes, amount, minute, phases
+from condarium.cli.output import Json, Output, Yes, amount, confirm, minute, phases
 from condarium.cli.session import connect, find_build, load_build, naming, read_labels, split_environment
 from condarium.client.models import Build, BuildRow
 
@@ -197,7 +197,7 @@ def delete(build: Number, yes: Yes = False, json: Json = False) -> None:
     with connect() as client:
         if not yes:
             ours = load_build(client, build).condarium
-            typer.confirm(f"Delete build {build} of {ours.namespace}/{ours.environment}?", abort=True)
+            confirm(f"Delete build {build} of {ours.namespace}/{ours.environment}?")
         with naming(f"build {build}", "build"):
             client.delete_build(build)
     Output(json).done(f"build {build} is deleted", deleted=build)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from condarium.cli import completion
-from condarium.cli.output import Json, Output, Yes, minute
+from condarium.cli.output import Json, Output, Yes, confirm, minute
 from condarium.cli.session import connect
 from condarium.domain.credential import Kind
 from condarium.errors import InvalidInput
@@ -90,7 +90,7 @@ def delete(
 ) -> None:
     """Deletes a credential. Builds that run go on with it."""
     if not yes:
-        typer.confirm(f"Delete the credential {name}?", abort=True)
+        confirm(f"Delete the credential {name}?")
     with connect() as client:
         client.delete_credential(name, namespace=namespace)
     Output(json).done(f"credential {name} is deleted", deleted=name)

@@ -9,7 +9,7 @@ import typer
 from condarium.cli import builds, completion, shell, unpacked
 from condarium.cli.files import read
 from condarium.cli.following import follow, report
-from condarium.cli.output import Json, Output, Yes, amount
+from condarium.cli.output import Json, Output, Yes, amount, confirm
 from condarium.cli.session import (
     connect,
     default_namespace,
@@ -182,7 +182,7 @@ def delete(environment: Environment, yes: Yes = False, json: Json = False) -> No
     with connect() as client:
         if not yes:
             find_environment(client, namespace, name)
-            typer.confirm(f"Delete {namespace}/{name} with all its builds?", abort=True)
+            confirm(f"Delete {namespace}/{name} with all its builds?")
         with naming(f"environment {namespace}/{name}", "env"):
             client.delete_environment(namespace, name)
     Output(json).done(f"{namespace}/{name} is deleted", deleted=f"{namespace}/{name}")

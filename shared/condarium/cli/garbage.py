@@ -1,5 +1,6 @@
 """`condarium gc`, `condarium store verify`, `condarium pin`, and what keeps things (`condarium why`)."""
 
+import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -146,7 +147,10 @@ def _show_damage(part: str, report: dict[str, Any]) -> None:
         if part == "storage":
             print(f"  sha256:{each['digest']} is {each['what']}{_of_base(each.get('base_images', ()))}")
             continue
-        print(f"  {each['prefix']}: {each['count']} problems" + (", mended" if each["repaired"] else ""))
+        print(
+            f"  {each['prefix']}: {each['count']} {'problem' if each['count'] == 1 else 'problems'}"
+            + (", mended" if each["repaired"] else "")
+        )
         for problem in each["problems"][:10]:
             print(f"    {problem['path']} {problem['what']}".rstrip())
 
@@ -183,7 +187,7 @@ def unpin(build: Build, json: Json = False) -> None:
 def keeps(target: str, json: bool) -> None:
     """Says what keeps an environment, a build, a digest or a prefix."""
     with connect() as client:
-        found = client.why(_named(target))
+        found = client.why(named(target))
     if json:
         Output(json).value(found)
         return
@@ -195,10 +199,22 @@ def keeps(target: str, json: bool) -> None:
         print(f"  nothing keeps it: it is garbage{since}, and comes back when somebody asks for it")
 
 
-def _named(target: str) -> str:
-    """With the namespace that is meant where none is named; digests and paths as they are."""
+def named(target: str) -> str:
+    """With the namespace that is meant where none is named; digests as they are, and what a symlink here leads to.
+
+    Raises InvalidInput.
+    """
+    if target.startswith("/"):
+        # An environment's symlink is what people have in hand; the server knows prefixes. What leads to the store
+        # stays as it was said: it knows that by its own name.
+        path = target.rstrip("/")
+        return (
+            os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path))) if os.path.islink(path) else path
+        )
     bare = target.removeprefix("sha256:")
-    if target.startswith("/") or "/" in target or (len(bare) == 64 and all(c in "0123456789abcdef" for c in bare)):
+    if "/" in target or (len(bare) == 64 and all(c in "0123456789abcdef" for c in bare)):
         return target
+    if bare != target:
+        raise InvalidInput(f"{target} is no digest: write sha256: and 64 hex digits, in lower case")
     place, colon, tag = target.partition(":")
     return "/".join(split_environment(place)) + colon + tag

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from condarium.cli import completion
-from condarium.cli.output import Json, Output, Yes
+from condarium.cli.output import Json, Output, Yes, confirm
 from condarium.cli.session import connect, naming
 from condarium.cli.tokens import parse_bindings
 from condarium.client import Conflicting
@@ -93,7 +93,7 @@ def delete(name: Name, yes: Yes = False, json: Json = False) -> None:
     with connect() as client, naming(f"namespace {name}", "namespace"):
         if not yes:
             client.namespace(name)
-            typer.confirm(f"Delete the namespace {name} with all its environments?", abort=True)
+            confirm(f"Delete the namespace {name} with all its environments?")
         client.delete_namespace(name)
     Output(json).done(f"namespace {name} is deleted", deleted=name)
 
@@ -135,6 +135,6 @@ def unset_role(
             client.take_role(name, other)
         else:
             if not yes:
-                typer.confirm(f"Take back all roles that {name} gives?", abort=True)
+                confirm(f"Take back all roles that {name} gives?")
             client.take_roles(name)
     Output(json).done(f"{name} gives no role to {other or 'others'} any more", namespace=name, other=other)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from condarium.client.models import Shown
+from condarium.errors import InvalidInput
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -30,6 +31,18 @@ COLOURS = {
     "denied": "red",
     "failed": "red",
 }
+
+
+def confirm(question: str) -> None:
+    """Goes on when the answer is yes. Raises typer.Abort, and InvalidInput where nobody is there to answer."""
+    try:
+        agreed = typer.confirm(question)
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise InvalidInput("nobody answers here; --yes does it without asking") from None
+    if not agreed:
+        raise typer.Abort
 
 
 class Output:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from condarium.cli import completion
-from condarium.cli.output import Json, Output, Yes, minute
+from condarium.cli.output import Json, Output, Yes, confirm, minute
 from condarium.cli.session import connect
 
 app = typer.Typer(help="Images pushed to other registries.", no_args_is_help=True)
@@ -70,7 +70,7 @@ def add(
 def remove(namespace: Namespace, name: Rule, yes: Yes = False, json: Json = False) -> None:
     """Deletes a rule; what it has sent stays in the other registry."""
     if not yes:
-        typer.confirm(f"Delete the rule {name}?", abort=True)
+        confirm(f"Delete the rule {name}?")
     with connect() as client:
         client.delete_publish_rule(namespace, name)
     Output(json).done(f"rule {name} is deleted", deleted=name)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from condarium.cli import completion, references
-from condarium.cli.output import Json, Output, Yes, minute
+from condarium.cli.output import Json, Output, Yes, confirm, minute
 from condarium.cli.session import connect
 from condarium.errors import InvalidInput
 
@@ -55,7 +55,7 @@ def show(
 def rotate(yes: Yes = False, json: Json = False) -> None:
     """Makes a new key, which signs from now on. What the others have signed stays valid."""
     if not yes:
-        typer.confirm("Make a new signing key? Everybody who checks images needs it.", abort=True)
+        confirm("Make a new signing key? Everybody who checks images needs it.")
     with connect() as client:
         made = client.rotate_signing_key()
     Output(json).done(f"{made.fingerprint[:16]} signs from now on", **made.to_json())

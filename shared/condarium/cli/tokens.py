@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from condarium.cli.output import Json, Output, Yes, minute, say
+from condarium.cli.output import Json, Output, Yes, confirm, minute, say
 from condarium.cli.session import connect, naming
 from condarium.errors import InvalidInput
 
@@ -82,7 +82,7 @@ def revoke(
 ) -> None:
     """Ends a token, and those that were made with it, at once and everywhere."""
     if not yes:
-        typer.confirm(f"End token {token}, and those made with it?", abort=True)
+        confirm(f"End token {token}, and those made with it?")
     with connect() as client, naming(f"token {token}", "token"):
         said = client.revoke_token(token)
     Output(json).done(said, token=token, message=said)
