@@ -248,6 +248,10 @@ def test_a_registry_that_fails_is_the_worlds_fault(content: Served, foreign: For
     assert caught.value.retry_after == 7
     with pytest.raises(InputFault, match=r"404: MANIFEST_UNKNOWN nothing of that name"):
         take(content, foreign, ":13")
+    speaks = foreign.url
+    foreign.url = speaks.replace("http://", "https://")
+    with pytest.raises(WorldFault, match="write http:// before its name"):
+        take(content, foreign)
     foreign.url = "http://127.0.0.1:9"
     with pytest.raises(WorldFault, match="does not answer"):
         take(content, foreign)
