@@ -2,7 +2,7 @@
 
 `frame` makes routes of pages and answers faults in place, `forms` reads what was typed, `deeds` are the functions of
 REST as the pages call them, `rendering` is templates, policy and filters. One module for each subject besides:
-`overview`, `builds`, `environments`, `namespaces`, `roles`, `tokens`, `settings`, `usage`, `audit`.
+`overview`, `builds`, `environments`, `namespaces`, `roles`, `tokens`, `settings`, `usage`, `garbage`, `audit`.
 """
 
 from starlette.routing import Route
@@ -11,6 +11,7 @@ from services.api.admin import (
     audit,
     builds,
     environments,
+    garbage,
     namespaces,
     overview,
     roles,
@@ -24,6 +25,7 @@ __all__ = [
     "audit",
     "builds",
     "environments",
+    "garbage",
     "namespaces",
     "overview",
     "roles",
@@ -33,7 +35,7 @@ __all__ = [
     "usage",
 ]
 
-SUBJECTS = (overview, builds, environments, namespaces, roles, tokens, settings, usage, audit)
+SUBJECTS = (overview, builds, environments, namespaces, roles, tokens, settings, usage, garbage, audit)
 
 
 def routes(gateway: Gateway) -> list[Route]:

@@ -39,6 +39,7 @@ SAID = {
     "setting-set": "The setting is changed.",
     "setting-unset": "The setting is taken back; the level above holds.",
     "quota-changed": "The quota is changed.",
+    "sweep-asked": "It is asked for; show the page again in a moment.",
 }
 NAVIGATION = (
     ("/admin/", "Overview"),
@@ -50,6 +51,8 @@ NAVIGATION = (
     ("/admin/usage/", "Usage"),
     ("/admin/audit/", "Audit"),
 )
+#: for those who operate the installation, and nobody else
+OF_OPERATORS = (("/admin/garbage/", "Garbage"),)
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def render(
             me=call.caller.name,
             may=call.caller.may,
             Action=Action,
-            navigation=NAVIGATION,
+            navigation=NAVIGATION + (OF_OPERATORS if call.caller.may(Action.OPERATE) else ()),
             said=SAID.get(call.request.query_params.get("said", ""), ""),
             form=form or Form(),
             fault=fault,
