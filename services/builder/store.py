@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from condarium.errors import ConfigError
+from condarium.errors import ConfigError, WorldFault
 
 MARK = ".condarium-store"
 #: how the sentence of a build begins that waits for room
@@ -43,6 +43,17 @@ def open_store(directory: Path) -> Store:
         return Store(directory, uuid.UUID(mark.read_text().strip()))
     except (OSError, ValueError) as error:
         raise ConfigError(f"CONDARIUM_STORE: {directory} cannot be used as a store: {error}") from None
+
+
+def expect_mounted(store: Store) -> None:
+    """Raises WorldFault when the directory is not that store now: an empty mount point looks as if all were gone."""
+    mark = store.directory / MARK
+    try:
+        is_there = mark.read_text().strip() == str(store.uuid)
+    except OSError:
+        is_there = False
+    if not is_there:
+        raise WorldFault(f"{mark} is not that of the store {store.uuid}: is {store.directory} mounted?")
 
 
 def disk_percent(directory: Path) -> float:

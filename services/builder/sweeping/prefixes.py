@@ -16,6 +16,7 @@ from condarium.database.garbage.expiry import Found
 from condarium.domain.retention import Retention
 from condarium.work.sweeper import Beat, tally
 from services.builder.handlers import Work
+from services.builder.store import expect_mounted
 from services.builder.sweeping.aside import Aside
 
 #: below the store: what is moved there is nobody's any more, and is deleted aside
@@ -37,6 +38,7 @@ def sweep(
 ) -> dict[str, Any]:
     """Deletes prefixes, least recently used first, until `until_free` of the disk is `free` or none is left."""
     store = work.store.directory
+    expect_mounted(work.store)
     with work.database.transaction() as session:
         unneeded = rows.unneeded(session, work.store.id, retention)
         keep = packages.kept(session)
@@ -116,5 +118,6 @@ def _orphans(work: Work, retention: Retention, *, dry_run: bool) -> Iterator[Fou
         yield Found("directories without a row", 1)
     for path in sorted(known) if not dry_run else ():
         if not (store / path).is_dir():
+            expect_mounted(work.store)
             with work.database.transaction() as session:
                 rows.forget_missing(session, work.store.id, path, (store / path).is_dir)

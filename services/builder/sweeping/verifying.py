@@ -9,6 +9,7 @@ from condarium.errors import CondariumError, LeaseLost
 from condarium.work.sweeper import Beat
 from services.builder import relinking
 from services.builder.handlers import Work
+from services.builder.store import expect_mounted
 from services.builder.sweeping.aside import Aside
 
 #: of the damaged prefixes that a report names
@@ -28,6 +29,7 @@ def verify(
     with Aside(environ) as aside:
         for each in every:
             beat()
+            expect_mounted(work.store)
             found = _one(work, aside, relinker, each, repair)
             if found is not None:
                 damaged.append(found)
