@@ -1,7 +1,7 @@
 """An environment's own Python, unpacked beside the archives, and a bounded process of it for each package.
 
-The program is a stranger's: it gets an empty environment, no credentials, no right to write a file or to start many
-processes, a limit for memory and time, and ends with us.
+The program is a stranger's: it gets an empty environment, no credentials, no right to write a file or (unless we are
+root, whom the kernel does not count) to start a process, a limit for memory and time, and ends with us.
 """
 
 import os
@@ -37,7 +37,8 @@ _LAUNCH = """
 import ctypes, os, resource, sys
 ctypes.CDLL(None).prctl(1, 9)
 os.getppid() == int(sys.argv[1]) or os._exit(1)
-for name, limit in (("AS", int(sys.argv[2])), ("CPU", int(sys.argv[3])), ("FSIZE", 0), ("CORE", 0), ("NOFILE", 64)):
+limits = {"AS": int(sys.argv[2]), "CPU": int(sys.argv[3]), "FSIZE": 0, "CORE": 0, "NOFILE": 64, "NPROC": 0}
+for name, limit in limits.items():
     resource.setrlimit(getattr(resource, "RLIMIT_" + name), (limit, limit))
 os.execve(sys.argv[5], sys.argv[5:], {
     "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "PYTHONHOME": sys.argv[4], "PYTHONHASHSEED": "0",
