@@ -86,6 +86,9 @@ def test_a_channel_that_is_away_is_a_fault_of_the_world(builder: Builder, sample
         assert said.failure[0] == "world"
         assert served.url in said.failure[2]
         assert said.end["retry_after"] == 7.0
+        assert "CONDARIUM_CHANNEL_MIRRORS" not in said.failure[2]
+    kind, _, message = builder.run({**NOTHING, "channels": ["http://127.0.0.1:9/nobody"]}).failure
+    assert (kind, "CONDARIUM_CHANNEL_MIRRORS" in message) == ("world", True)
 
 
 def test_a_mirror_that_is_away_gives_way_to_the_next(builder: Builder, sample_channel: Path) -> None:

@@ -83,6 +83,8 @@ async def channel_fault(error: Exception, settings: ChannelSettings, channels: S
     if "could not find subdir" in text or (status and status[0] in _ABSENT):
         return InputFault(f"Cannot find {name}: {text}.{mirror}", reason="no-such-channel")
     after = await retry_after(status, settings)
+    if "error sending request" in text and not mirror:
+        mirror = " If it is out of reach from here, CONDARIUM_CHANNEL_MIRRORS names another address of it."
     return WorldFault(f"Cannot read {name}: {text}.{mirror}", retry_after=after)
 
 

@@ -64,7 +64,7 @@ def of_digest(session: Session, digest: str, retention: Retention) -> Answer | N
     for row in session.execute(text(_HOLDERS), {"digest": digest}):
         found.append(row.what)
         if row.lock_id is None:
-            direct.append(Chain((row.step,), "stored", row.step))
+            direct.append(Chain((row.what,), "stored", row.step))
         else:
             ways.setdefault(int(row.lock_id), (row.step,) if row.step else ())
     mark = session.execute(
