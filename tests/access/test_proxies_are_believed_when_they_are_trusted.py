@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_what_a_trusted_one_says(headers: dict[str, str], expected: tuple[str, s
 
 def test_an_address_in_the_new_form_of_the_old_is_the_same_address() -> None:
     assert seen("::ffff:127.0.0.1", ["127.0.0.1"], x_forwarded_for="1.2.3.4")[0] == "1.2.3.4"
+
+
+def test_quotes_without_an_end_hold_nobody_up() -> None:
+    begun = time.monotonic()
+    for value in ('"' + '\\"' * 30_000, "for=" + '"\\"' * 20_000):
+        assert seen("127.0.0.1", ["127.0.0.1"], forwarded=value) == PLAIN
+    assert time.monotonic() - begun < 5
 
 
 def test_a_wrong_setting_is_named() -> None:

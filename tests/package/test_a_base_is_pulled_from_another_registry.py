@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Foreign:
     objects: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     seen: list[tuple[str, str]] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
+    wait: str = "7"
     #: where the bytes of a name are fetched
     elsewhere: dict[str, str] = field(default_factory=dict)
 
@@ -93,7 +95,7 @@ class Foreign:
             return 404, {}, b'{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}'
         name = path.rsplit("/", 1)[-1]
         if name in self.answers:
-            return self.answers[name], {"Retry-After": "7"}, b""
+            return self.answers[name], {"Retry-After": self.wait}, b""
         if name in self.elsewhere:
             return 307, {"Location": f"{self.elsewhere[name]}/blob"}, b""
         if name not in self.objects:
@@ -252,6 +254,10 @@ def test_a_registry_that_fails_is_the_worlds_fault(content: Served, foreign: For
     foreign.url = speaks.replace("http://", "https://")
     with pytest.raises(WorldFault, match="write http:// before its name"):
         take(content, foreign)
+    foreign.url, foreign.wait = speaks, "9" * 400
+    with pytest.raises(WorldFault, match="503") as caught:
+        take(content, foreign)
+    assert caught.value.retry_after == 86_400
     foreign.url = "http://127.0.0.1:9"
     with pytest.raises(WorldFault, match="does not answer"):
         take(content, foreign)
@@ -327,6 +333,9 @@ def test_challenges_are_read_whatever_their_form() -> None:
         Challenge("negotiate", {}),
     ]
     assert parse_challenges(["", "=", "\0", 'x="']) == []
+    begun = time.monotonic()
+    assert parse_challenges([" " * 60_000, 'x="' + '\\"' * 30_000]) == []
+    assert time.monotonic() - begun < 5
 
 
 def test_a_saved_image_is_imported_from_a_layout(content: Served, foreign: Foreign, tmp_path: Path) -> None:

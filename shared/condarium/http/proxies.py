@@ -123,8 +123,8 @@ def _x_forwarded(headers: Headers) -> list[Hop]:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Outside of quotes; without empty items."""
-    quoted = re.findall(rf'(?:"(?:[^"\\]|\\.)*"|[^{separator}"]|")+', text)
+    """Outside of quotes; without empty items. A quote without an end holds the rest: it is looked for once."""
+    quoted = re.findall(rf'(?:"(?:[^"\\]|\\.)*"|[^{separator}"]|"[\s\S]*)+', text)
     return [item.strip() for item in quoted if item.strip()]
 
 

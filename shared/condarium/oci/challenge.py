@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 _NEXT = re.compile(
-    r"""\s*,?\s*(?:
+    r"""\s*(?:,\s*)?(?:
         (?P<name>[A-Za-z0-9_-]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))
         |(?P<scheme>[A-Za-z][A-Za-z0-9_-]*)(?=\s|,|$)
     )""",

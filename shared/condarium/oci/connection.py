@@ -23,6 +23,8 @@ Content = bytes | Callable[[], Iterable[bytes]] | None
 
 _TOKEN_BYTES = 1 << 20
 _SHORTEST_SECONDS = 60
+#: of what a registry may ask its clients to wait
+_LONGEST_WAIT_SECONDS = 86_400.0
 #: a token is not used in its last seconds
 _MARGIN_SECONDS = 10
 
@@ -209,7 +211,7 @@ class Connection:
         said = f"the registry {self.url} answers {method} {_plain(path)} with {status}{_words(reply)}"
         if status == 429 or status >= 500:
             after = reply.headers.get("retry-after", "")
-            return WorldFault(said, retry_after=float(after) if after.isdecimal() else None)
+            return WorldFault(said, retry_after=min(float(after), _LONGEST_WAIT_SECONDS) if after.isdecimal() else None)
         if status in (401, 403):
             with_what = "with the credential that is kept for it" if self._login else "and no credential is kept for it"
             return InputFault(f"{said}; it was asked {with_what}", reason="registry-refused")
