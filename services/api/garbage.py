@@ -65,7 +65,7 @@ class LatestQuery(Model):
 def routes(gateway: Gateway) -> list[Route]:
     return [
         quick(gateway, "/api/v1/gc/", list_sweeps, query=LatestQuery, returns=list[replies.Sweep], errors=(403,)),
-        quick(gateway, "/api/v1/gc/", ask_sweep, method="POST", body=SweepBody, returns=replies.Asked, errors=(403,)),
+        quick(gateway, "/api/v1/gc/", ask_sweep, method="POST", body=SweepBody, returns=replies.SweepId, errors=(403,)),
         quick(gateway, "/api/v1/gc/why/", show_why, query=WhyQuery, returns=replies.Why, errors=(400, 403, 404)),
         quick(gateway, "/api/v1/gc/{sweep_id}/", show_sweep, returns=replies.Sweep, errors=(403,)),
         quick(
@@ -74,7 +74,7 @@ def routes(gateway: Gateway) -> list[Route]:
             ask_verification,
             method="POST",
             body=VerifyBody,
-            returns=replies.Asked,
+            returns=replies.SweepId,
             errors=(403,),
         ),
         quick(gateway, PIN, pin_build, method="PUT", body=PinBody, returns=ACK, errors=(400, 403)),

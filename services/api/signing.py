@@ -20,7 +20,7 @@ from services.api.bodies import Model, Text
 from services.api.credentials import vault
 from services.api.declaration import Reply, data, text
 from services.api.endpoint import Call, Done, Gateway, quick
-from services.api.replies.signing import Asked
+from services.api.replies.signing import AskedSignatures
 from services.api.replies.signing import SigningKey as Shown
 
 KEYS = "/api/v1/signing-keys/"
@@ -46,7 +46,7 @@ def routes(gateway: Gateway) -> list[Route]:
             f"{KEYS}sign/",
             sign_again,
             method="POST",
-            returns=data(Asked, "How many builds are to be signed", example={"builds": 3}),
+            returns=data(AskedSignatures, "How many builds are to be signed", example={"builds": 3}),
             errors=(403,),
         ),
         quick(

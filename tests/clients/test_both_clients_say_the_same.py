@@ -10,6 +10,7 @@ from condarium.client import AsyncClient, Client, unasync
 from condarium.client import models as shown
 from condarium.client.models import access, builds, environments, garbage, packages, settings, solves
 from services.api.replies import audit as audit_replies
+from services.api.replies import base_images as base_image_replies
 from services.api.replies import builds as build_replies
 from services.api.replies import credentials as credential_replies
 from services.api.replies import environments as environment_replies
@@ -25,6 +26,7 @@ from services.api.replies import users as user_replies
 
 REPLIES = (
     audit_replies,
+    base_image_replies,
     build_replies,
     credential_replies,
     publishing_replies,

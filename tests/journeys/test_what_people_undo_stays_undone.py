@@ -29,7 +29,7 @@ def submit(system: System, name: str, version: str) -> int:
 
 def child_of(system: System, build_id: int) -> psutil.Process | None:
     """The process that works on the build: it holds the lock of its staging."""
-    for process in psutil.Process(system.one("builder").process.pid).children():
+    for process in psutil.Process(system.one("builder").process.pid).children(recursive=True):
         try:
             if any(f"/.staging/{build_id}-" in file.path for file in process.open_files()):
                 return process

@@ -17,7 +17,7 @@ from condarium.database import Database, artifacts, leases
 from condarium.database.pieces import Known, Makers, known, record
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.lock import Lock
-from condarium.work.child import Child
+from condarium.work.child import Child, spawned
 from services.packager.children import Ticket, _Lane
 from services.packager.jobs import PieceJob
 from tests.fixtures.packager import RunningPackager, running_packager, start_renderer, wait_for
@@ -223,7 +223,7 @@ def test_a_stop_gives_back_what_is_not_done(content: Served, tmp_path: Path, loc
 
 
 def never_ready() -> Child:
-    return Child(["sleep", "1000"], environ={"PATH": os.environ["PATH"]})
+    return spawned(["sleep", "1000"], environ={"PATH": os.environ["PATH"]})
 
 
 @pytest.fixture

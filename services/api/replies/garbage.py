@@ -28,7 +28,7 @@ class Sweep(Shown):
     parts: list[SweepPart]
 
 
-class Asked(Shown):
+class SweepId(Shown):
     """Where to look for the report: /api/v1/gc/{id}/."""
 
     id: int

@@ -19,5 +19,5 @@ class SigningKey(Shown):
     retired_by: str | None
 
 
-class Asked(Shown):
+class AskedSignatures(Shown):
     builds: int
