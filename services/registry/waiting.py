@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 
-from condarium.database.outbox import Stored
 from condarium.errors import Unavailable, WorldFault
 from condarium.http.feed import Feed, StreamEnded, Subscription
 from services.registry.faults import StillMaking
@@ -15,6 +14,10 @@ from services.registry.handlers import Found, Pending
 
 #: when a client that was told to come again should
 AGAIN_SECONDS = 5.0
+#: a database that is away for longer ends a pull
+OUTAGE_SECONDS = 5.0
+OUTAGE_LOOK_SECONDS = 0.25
+STOPPING = "the registry is stopping; pull again in a moment"
 
 Look = Callable[[], Awaitable[Found | Pending]]
 
@@ -40,16 +43,19 @@ class Waiting:
         ClientGone, and Unavailable when this process stops.
         """
         until = time.monotonic() + self._seconds
-        found = await look()
+        found = await self._look(look)
         if isinstance(found, Found):
             return found
         gone = asyncio.ensure_future(_disconnected(request))
         builds = {found.build_id}
+        events: Subscription | None = None
         try:
-            with self._events(lambda event: event.build_id in builds) as events:
+            with contextlib.ExitStack() as stack:
                 while True:
+                    if events is None and self._feed.ready:
+                        events = stack.enter_context(self._feed.events(lambda event: event.build_id in builds))
                     # once more after the subscription began: what happened in between wakes nobody
-                    found = await look()
+                    found = await self._look(look)
                     if isinstance(found, Found):
                         return found
                     builds.add(found.build_id)
@@ -62,27 +68,28 @@ class Waiting:
         finally:
             gone.cancel()
 
-    @contextlib.contextmanager
-    def _events(self, accepts: Callable[[Stored], bool]) -> Iterator[Subscription | None]:
-        try:
-            context = self._feed.events(accepts)
-            events = context.__enter__()
-        except Unavailable:
-            yield None  # the feed has not begun yet: looking now and then must do
-            return
-        try:
-            yield events
-        finally:
-            context.__exit__(None, None, None)
+    async def _look(self, look: Look) -> Found | Pending:
+        """Docker shows of a 503 its number alone, and ends: what passes in a moment is waited for here."""
+        until = time.monotonic() + OUTAGE_SECONDS
+        while True:
+            try:
+                return await look()
+            except Unavailable:
+                if time.monotonic() > until or self._feed.closed:
+                    raise
+                await asyncio.sleep(OUTAGE_LOOK_SECONDS)
 
     async def _tick(self, events: Subscription | None, seconds: float) -> None:
         if events is None:
-            await asyncio.sleep(seconds)
+            # no event can be heard of before the feed has begun
+            await self._feed.begun(seconds)
+            if self._feed.closed:
+                raise Unavailable(STOPPING)
             return
         try:
             await events.next(seconds)
         except StreamEnded:
-            raise Unavailable("the registry is stopping; pull again in a moment") from None
+            raise Unavailable(STOPPING) from None
 
 
 async def _first(work: Awaitable[None], gone: "asyncio.Future[None]") -> None:

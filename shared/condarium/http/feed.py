@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 
 from starlette.concurrency import run_in_threadpool
 
@@ -69,6 +69,7 @@ class Feed:
         self._followers: defaultdict[int, set[asyncio.Event]] = defaultdict(set)
         self._listeners: dict[str, Callable[[], None]] = {}
         self._closed = False
+        self._begun = asyncio.Event()
 
     def when(self, channel: str, listener: Callable[[], None]) -> None:
         """Calls `listener` at each notification of the channel, and whenever some may have been missed."""
@@ -101,6 +102,7 @@ class Feed:
     def close(self) -> None:
         """Ends all streams, and those that come later at once."""
         self._closed = True
+        self._begun.set()
         for subscription in list(self._subscriptions):
             subscription.end()
         for build_id in list(self._followers):
@@ -114,6 +116,11 @@ class Feed:
     def ready(self) -> bool:
         """Whether the database has answered: only then can events be followed."""
         return self._position is not None
+
+    async def begun(self, timeout: float) -> None:
+        """Returns when events can be followed, when the process stops, or after `timeout` seconds."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._begun.wait(), timeout)
 
     @contextmanager
     def events(self, accepts: Callable[[Stored], bool], *, size: int = QUEUE_SIZE) -> Iterator[Subscription]:
@@ -152,6 +159,7 @@ class Feed:
         try:
             if self._position is None:
                 self._position = await run_in_threadpool(self._last)
+                self._begun.set()
             while events := await run_in_threadpool(self._read, self._position):
                 for event in events:
                     if event.build_id is not None:
