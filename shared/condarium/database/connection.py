@@ -54,9 +54,12 @@ class Database:
             with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
         except sqlalchemy.exc.TimeoutError as error:
+            logger.warning("no connection to the database became free", reason=str(error))
             raise Unavailable(AWAY) from error
         except sqlalchemy.exc.DBAPIError as error:
             if isinstance(error, sqlalchemy.exc.OperationalError) or error.connection_invalidated:
+                # callers are told that it is away; what it was, a deadlock say, only the log can tell
+                logger.warning("the database has ended a transaction", reason=str(error.orig).strip())
                 raise Unavailable(AWAY) from error
             raise
 
