@@ -33,4 +33,5 @@ pytest_plugins = [
     "tests.fixtures.provider",
     "tests.fixtures.registry",
     "tests.fixtures.s3",
+    "tests.fixtures.service_logs",
 ]
