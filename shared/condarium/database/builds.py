@@ -44,7 +44,7 @@ def load(session: Session, build_id: int, *, lock: bool = False) -> Build:
     """The build with its environment, namespace and specification; `lock` holds its row. Raises NotFound."""
     query = _whole().where(Build.id == build_id, Build.deleted_on.is_(None))
     if lock:
-        query = query.with_for_update(of=Build).execution_options(populate_existing=True)
+        query = query.with_for_update(of=Build, key_share=True).execution_options(populate_existing=True)
     found = session.execute(query).scalar_one_or_none() if 0 < build_id < 2**63 else None
     if found is None:
         raise NotFound(MISSING)
@@ -72,7 +72,7 @@ def _unfinished(session: Session, where: ColumnElement[bool]) -> list[Build]:
         _whole()
         .where(where, Build.status.not_in(FINAL))
         .order_by(Build.id)
-        .with_for_update(of=Build)
+        .with_for_update(of=Build, key_share=True)
         .execution_options(populate_existing=True)
     )
     return list(session.execute(query).scalars())

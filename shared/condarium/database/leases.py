@@ -54,7 +54,7 @@ def claim(
         .where(free if where is None else and_(free, where))
         .order_by(*kind.order)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .scalar_subquery()
     )
     statement = (
@@ -89,11 +89,15 @@ def extend(session: Session, kind: Claimable, held: Claim, *, lease_seconds: flo
 
 
 def guard(session: Session, kind: Claimable, held: Claim) -> Any:
-    """The row, locked for this transaction. Raises LeaseLost when it is no longer ours: then nothing is written."""
+    """The row, locked for this transaction. Raises LeaseLost when it is no longer ours: then nothing is written.
+
+    Rows that refer to it may come meanwhile: a pull that asks for an image of a build that is being solved would
+    otherwise wait for the solver's transaction, and that one for the pull.
+    """
     row = session.execute(
         select(kind.table)
         .where(_ours(kind, held))
-        .with_for_update(of=kind.table)
+        .with_for_update(of=kind.table, key_share=True)
         .execution_options(populate_existing=True)
     ).scalar_one_or_none()
     if row is None:
