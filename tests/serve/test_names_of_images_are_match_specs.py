@@ -60,6 +60,8 @@ def test_shell_and_arm64_come_first() -> None:
         (".eq.3", "'.eq.3' is no package: it does not begin with a package's name"),
         ("numpy/python.eq.", "'python.eq.' is no package: '' is no version. Write a name and bounds"),
         ("numpy.ge", "'numpy.ge' is no package: a version is missing"),
+        ("python.gte.3.11", "'python.gte.3.11' is no package: there is no bound .gte., did you mean .ge."),
+        ("numpy.ge.2.lte.3", "there is no bound .lte., did you mean .le."),
         ("numpy.ge.2.lt", "a version is missing behind its last bound"),
         ("a--x20b", "'a--x20b' is no package"),
         ("-a", "'-a' is no package"),

@@ -14,6 +14,9 @@ MOST_BOUNDS = 8
 _OPERATORS = {"eq": "=", "ne": "!=", "ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 _WORDS = "|".join(_OPERATORS)
 _OPERATOR = re.compile(rf"\.({_WORDS})\.")
+#: what other languages call them
+_MEANT = {"gte": "ge", "geq": "ge", "lte": "le", "leq": "le", "neq": "ne", "is": "eq", "equal": "eq", "equals": "eq"}
+_MISSPELT = re.compile(rf"\.({'|'.join(_MEANT)})\.[0-9]")
 _DANGLING = re.compile(rf"(?:^|\.)(?:{_WORDS})\Z")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*\Z")
 #: an epoch (1!), letters, a local part (+cuda), and * at the end
@@ -40,6 +43,8 @@ def _read(component: str) -> tuple[str, list[str]]:
     bounds = list(zip(rest[::2], rest[1::2], strict=True))
     if _DANGLING.search(rest[-1] if rest else name):
         raise _wrong(component, "a version is missing behind its last bound")
+    if misspelt := _MISSPELT.search(unescape_oci(component)):
+        raise _wrong(component, f"there is no bound .{misspelt[1]}., did you mean .{_MEANT[misspelt[1]]}.")
     if not _NAME.match(name) or len(name) > LONGEST_NAME:
         raise _wrong(component, "it does not begin with a package's name")
     if len(bounds) > MOST_BOUNDS:
