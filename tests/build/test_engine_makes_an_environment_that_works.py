@@ -8,7 +8,9 @@ from pathlib import Path
 
 from rattler import PrefixRecord
 
-from tests.fixtures.engine import COMMAND, PYTHONPATH, Builder, python_in
+from deploy.local.channel.archive import Package
+from tests.fixtures.engine import COMMAND, PYTHONPATH, Builder, MakeChannel, python_in
+from tests.fixtures.http_directory import serve_directory
 
 SCIENCE = {"name": "science", "dependencies": ["python", "numpy", "flask"]}
 
@@ -143,3 +145,14 @@ def _modes(prefix: Path) -> dict[str, str]:
             path = Path(folder, name)
             found[str(path.relative_to(prefix))] = stat.filemode(path.lstat().st_mode)
     return found
+
+
+def test_a_channel_that_says_not_changed_in_the_fewest_words(builder: Builder, make_channel: MakeChannel) -> None:
+    """Without the Last-Modified: `python -m http.server` as a channel."""
+    channel = make_channel([Package(name="small", version="1", build_pattern="0", noarch="generic")])
+    for file in channel.rglob("*.*"):
+        os.utime(file)
+    with serve_directory(channel) as served:
+        for _ in range(2):
+            assert builder.run({"channels": [served.url], "dependencies": ["small"]}).locks
+        assert served.unchanged

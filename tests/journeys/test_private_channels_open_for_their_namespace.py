@@ -90,8 +90,6 @@ def private(
             stack.enter_context(serve_directory(path))
             for path in (directory, directory / "tokens", directory / "index")
         ]
-        for server in served:
-            server.conditional = False
         system = stack.enter_context(
             running_system(
                 database_url=postgres_server.database_url(name),

@@ -19,6 +19,7 @@ from condarium.conda.archive import bad_package
 from condarium.conda.archive_index import read_index
 from condarium.conda.channels import ChannelSettings
 from condarium.conda.disk import is_disk_fault
+from condarium.conda.gateway import reading
 from condarium.conda.link import to_rattler
 from condarium.conda.network import channel_fault
 from condarium.conda.solve import open_sources, raw_of
@@ -114,8 +115,11 @@ async def _of_channel(channel: str, wanted: Sequence[LockedPackage], platform: s
 
 async def _query(turn: int, channel: str, names: Sequence[str], platform: str, desk: Desk) -> list[RepoDataRecord]:
     sources, client = open_sources(turn, [channel], platform, desk.settings)
-    gateway = Gateway(cache_dir=desk.repodata, client=client)
-    by_name = await gateway.query(sources, [platform, "noarch"], list(names), recursive=False)
+
+    async def work(gateway: Gateway) -> list[list[RepoDataRecord]]:
+        return await gateway.query(sources, [platform, "noarch"], list(names), recursive=False)
+
+    by_name = await reading(work, desk.repodata, client)
     return [record for records in by_name for record in records]
 
 

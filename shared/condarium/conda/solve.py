@@ -16,6 +16,7 @@ from rattler.repo_data.multi_source import MultiSource
 
 from condarium.conda import matchspec, virtual
 from condarium.conda.channels import ChannelSettings, directory_of
+from condarium.conda.gateway import reading
 from condarium.conda.network import build_client, channel_fault
 from condarium.domain.lock import Lock, Record, Wheel
 from condarium.domain.specification.overrides import KNOWN
@@ -138,12 +139,12 @@ async def _solve_with(
     repodata_cache: Path,
 ) -> list[RepoDataRecord]:
     sources, client = open_sources(turn, channels, wish.platform, settings)
-    return await asyncio.wait_for(
-        solve(
+
+    async def work(gateway: Gateway) -> list[RepoDataRecord]:
+        return await solve(
             sources=sources,
             specs=specs,
-            # One of its own for every solve: a longer-lived one would not see that a channel changed.
-            gateway=Gateway(cache_dir=repodata_cache, client=client),
+            gateway=gateway,
             platforms=[wish.platform, "noarch"],
             virtual_packages=virtual.to_rattler(wish.virtual),
             channel_priority=_PRIORITIES[wish.priority],
@@ -151,10 +152,10 @@ async def _solve_with(
             timeout=datetime.timedelta(seconds=wish.seconds),
             exclude_newer=wish.exclude_newer,
             timestamp_policy="allow-missing",
-        ),
-        # The solver's own limit covers the search only; reading channels may take a while the first time.
-        timeout=wish.seconds + 600,
-    )
+        )
+
+    # The solver's own limit covers the search only; reading channels may take a while the first time.
+    return await asyncio.wait_for(reading(work, repodata_cache, client), timeout=wish.seconds + 600)
 
 
 def open_sources(
