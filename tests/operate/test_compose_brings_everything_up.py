@@ -190,7 +190,7 @@ def test_a_stop_drains_and_nothing_is_lost(running: Compose, api: httpx.Client) 
 def test_services_end_well_on_sigterm_and_a_start_finds_everything_again(running: Compose) -> None:
     running.compose.run("stop")
     ended = {name: [one["State"]["ExitCode"] for one in running.containers(name)] for name in COPIES}
-    assert ended == {name: [0] * count for name, count in COPIES.items()}, running.logs()
+    assert ended == {name: [0] * count for name, count in COPIES.items()}, f"{ended}\n{running.logs()}"
 
     running.up("--scale", "builder=3")
     running.wait_healthy(**COPIES)

@@ -32,11 +32,13 @@ class Watched:
         """The reply, and the statements of a request whose caller is known by now."""
         client = self.gateway.http if headers is not None else self.gateway.admin
         found: list[list[str]] = []
-        for _ in range(3):  # the gateway's own tasks may ask something meanwhile
+        for _ in range(10):  # the gateway's own tasks may ask something meanwhile
             before = len(self.statements.heard)
             reply = client.get(path, headers=headers or {})
             assert reply.status_code == 200, reply.text
             found.append(self.statements.heard[before:])
+            if len(found[-1]) == 1:
+                break
         return reply.json(), min(found, key=len)
 
     def read(self, statement: str) -> int:
@@ -137,8 +139,8 @@ OF_ALL = [
 )
 def test_a_first_page_does_not_read_the_table(watched: Watched, path: str, headers: dict[str, str] | None) -> None:
     reply, heard = watched.ask(path, headers)
-    (statement,) = heard
-    shown = statement.replace("$1", "'team-00002'")
+    assert len(heard) == 1, "\n".join(heard)
+    shown = heard[0].replace("$1", "'team-00002'")
     assert watched.read(shown) <= MOST_ROWS, f"{json.dumps(reply)[:200]}\n{shown}"
 
 

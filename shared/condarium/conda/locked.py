@@ -117,7 +117,10 @@ async def _query(turn: int, channel: str, names: Sequence[str], platform: str, d
     sources, client = open_sources(turn, [channel], platform, desk.settings)
 
     async def work(gateway: Gateway) -> list[list[RepoDataRecord]]:
-        return await gateway.query(sources, [platform, "noarch"], list(names), recursive=False)
+        found: list[list[RepoDataRecord]] = await gateway.query(
+            sources, [platform, "noarch"], list(names), recursive=False
+        )
+        return found
 
     by_name = await reading(work, desk.repodata, client)
     return [record for records in by_name for record in records]

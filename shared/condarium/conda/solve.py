@@ -141,7 +141,7 @@ async def _solve_with(
     sources, client = open_sources(turn, channels, wish.platform, settings)
 
     async def work(gateway: Gateway) -> list[RepoDataRecord]:
-        return await solve(
+        found: list[RepoDataRecord] = await solve(
             sources=sources,
             specs=specs,
             gateway=gateway,
@@ -153,6 +153,7 @@ async def _solve_with(
             exclude_newer=wish.exclude_newer,
             timestamp_policy="allow-missing",
         )
+        return found
 
     # The solver's own limit covers the search only; reading channels may take a while the first time.
     return await asyncio.wait_for(reading(work, repodata_cache, client), timeout=wish.seconds + 600)
