@@ -23,6 +23,7 @@ import traceback  # noqa: E402
 from dataclasses import asdict  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from condarium import log  # noqa: E402
 from condarium.conda.channels import ChannelSettings  # noqa: E402
 from condarium.database import Database  # noqa: E402
 from condarium.domain.redaction import redact  # noqa: E402
@@ -32,6 +33,7 @@ from services.watcher.channel_part import Job, index  # noqa: E402
 
 def main(parent: Parent) -> None:
     """Serve one job, then end."""
+    log.configure("watcher")
     parent.send("ready")
     job = Job(**parent.receive())
     began = time.monotonic()
