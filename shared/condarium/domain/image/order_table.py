@@ -9,8 +9,6 @@ that is looked up: two installations of one release lay the same layers.
 TABLE_VERSION = 1
 
 USUAL_RATE = 6.0
-#: small packages that change as often as this share the topmost layer, where a change costs least
-OFTEN = 10.0
 
 #: what every Python environment on Linux has: at the bottom, in every environment the same
 PYTHON_STACK = frozenset(

@@ -1,13 +1,14 @@
 """Which packages share an image layer, and in which order the layers lie: a pure function of the lock.
 
-Big packages have a layer each. Small ones share layers, and which one a package is in follows from its name alone, so
-that a new version of one small package changes one layer. A package is big by its own size, never by comparison: two
-environments that share a big package then share its layer. Where an environment has more big packages than there is
-room for, the bound goes up in fixed steps, and those between share middle layers, again by name.
+Big packages have a layer each. Small ones share layers, and which one a package is in follows from itself alone, its
+name and the power of two of its size, so that a new version of one small package changes one layer. A package is big by
+its own size, never by comparison: two environments that share a big package then share its layer. Where an environment
+has more big packages than there is room for, the bound goes up in fixed steps, and those between share middle layers,
+by name.
 
 Classic docker knows a layer by all that lies below it, and fetches everything above the first difference again. So what
 every Python environment has lies at the bottom, where two of them share it; then what is big and seldom changes (change
-rate over size, ascending); then the shared layers; on top what is small and changes often.
+rate over size, ascending); then the shared layers in the same order; on top what is tiny or changes often.
 """
 
 import hashlib
@@ -15,13 +16,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from condarium.domain.image.order_table import OFTEN, PYTHON_STACK, rate
+from condarium.domain.image.order_table import PYTHON_STACK, rate
 from condarium.domain.link_order import Member, link_order
 from condarium.domain.lock import Lock
 from condarium.errors import ConfigError
 
 # Goes up with any change here: with the table's version it is part of what decides an image.
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 DEFAULT_BUDGET = 40
 LARGEST_BUDGET = 100  # docker stops at 125 layers, and users add theirs
 ALONE_BYTES = 1 << 20  # of the archive
@@ -30,24 +31,31 @@ _TOP_LAYERS = 1
 
 @dataclass(frozen=True)
 class _Sharing:
-    """How many layers there are to be shared: one of the Python stack and one of what changes often besides."""
+    """How many layers there are to be shared: one of the Python stack besides.
+
+    Small packages are told apart by log2 of change rate over size, in `classes` up to _HIGHEST (changes often, or is
+    tiny), each `step` wide; what lies beyond goes with the last. The lowest `halved` of them are two layers each.
+    """
 
     least_slots: int
     middle: int
-    small: int
+    classes: int
+    step: int
+    halved: int
 
     @property
     def small_layers(self) -> int:
-        return 1 + self.small + 1
+        return 1 + self.classes + self.halved
 
 
+_HIGHEST = -12
 # Few steps, so that another base or budget seldom makes other groups.
-_SHARINGS = (_Sharing(28, 8, 4), _Sharing(20, 3, 2))
+_SHARINGS = (_Sharing(28, 8, classes=5, step=1, halved=3), _Sharing(20, 3, classes=3, step=2, halved=0))
 
 # Of 30 names in the table six to nine are that big in a real environment.
 _MOST_OF_STACK = 10
 
-_STACK, _MIDDLE, _SMALL, _OFTEN = range(4)
+_STACK, _MIDDLE, _SMALL = range(3)
 
 
 def plan_layers(lock: Lock, *, budget: int = DEFAULT_BUDGET, base_layers: int = 1) -> tuple[tuple[Member, ...], ...]:
@@ -114,16 +122,17 @@ def _count(members: Sequence[Member], bound: int) -> int:
 
 
 def _group(member: Member, sharing: _Sharing | None) -> tuple[int, int]:
-    """The place of a shared layer, by the package's name and by whether it is big."""
+    """The place of a shared layer, by what the package itself is."""
     if sharing is None:
         return _SMALL, 0
     if member.size >= ALONE_BYTES:
         return _MIDDLE, _hash(member.name) % sharing.middle
     if member.name in PYTHON_STACK:
         return _STACK, 0
-    if rate(member.name) >= OFTEN:
-        return _OFTEN, 0
-    return _SMALL, _hash(member.name) % sharing.small
+    below = round((_HIGHEST - min(_HIGHEST, _log_rate_over_size(member))) / sharing.step)
+    number = max(0, sharing.classes - 1 - below)
+    half = _hash(member.name) % 2 if number < sharing.halved else 0
+    return _SMALL, 2 * number + half
 
 
 def _hash(name: str) -> int:
@@ -132,4 +141,8 @@ def _hash(name: str) -> int:
 
 def _order(member: Member) -> tuple[int, str]:
     """Change rate over size in steps of two, so that a release of a slightly other size stays where it was."""
-    return round(math.log2(rate(member.name) / max(1, member.size))), member.name
+    return round(_log_rate_over_size(member)), member.name
+
+
+def _log_rate_over_size(member: Member) -> float:
+    return math.log2(rate(member.name) / max(1, member.size))
