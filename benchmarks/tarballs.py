@@ -58,9 +58,8 @@ def conda_pack(system: System, text: str, directory: Path) -> float:
     """Seconds for the same environment's prefix, packed by conda-pack with all threads."""
     build = _built(system, text)
     prefix = system.build(build)["condarium"]["prefix"]
-    code = (
-        f"import conda_pack; conda_pack.pack(prefix={prefix!r}, output={str(directory / 'env.tar.gz')!r}, n_threads=-1)"
-    )
+    options = f"prefix={prefix!r}, output={str(directory / 'env.tar.gz')!r}, n_threads=-1, force=True"
+    code = f"import conda_pack; conda_pack.pack({options})"
     began = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     return round(time.perf_counter() - began, 2)
