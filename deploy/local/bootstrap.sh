@@ -14,7 +14,7 @@ lock=$root/requirements-dev.lock
 run_packages='rabbitmq-server:rabbitmq-server npm:npm'
 # docker.io holds the client too, but where docker-cli is a package of its own (Debian 13).
 test_packages='skopeo:skopeo podman:podman docker.io:dockerd docker-cli:docker containerd:containerd runc:runc
-    umoci:umoci docker-registry:docker-registry docker-compose:docker-compose uidmap:newuidmap
+    busybox:busybox umoci:umoci docker-registry:docker-registry docker-compose:docker-compose uidmap:newuidmap
     fuse-overlayfs:fuse-overlayfs chromium:chromium netavark:/usr/lib/podman/netavark zstd:zstd'
 # Their units would be started at the next boot; the one-machine run has servers of its own.
 units='rabbitmq-server.service docker.service docker.socket containerd.service docker-registry.service'
