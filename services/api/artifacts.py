@@ -191,6 +191,7 @@ async def ready(call: Call[ArtifactQuery, Any], build_id: int, kind: ArtifactTyp
     until = time.monotonic() + call.query.wait
     found = await _look(call, build_id, kind)
     if call.query.wait and not _settled(build_id, kind, found):
+        await call.gateway.feed.begun()
         with call.gateway.feed.events(lambda event: event.build_id == build_id) as news:
             while not _settled(build_id, kind, found):
                 # What happened between the look and the subscription is seen by looking once more.
@@ -264,6 +265,7 @@ async def show_log(call: Call[ArtifactQuery, Any]) -> Response:
     until = time.monotonic() + call.query.wait
     row, answer, so_far = await call.within(look)
     if call.query.wait and answer is None:
+        await call.gateway.feed.begun()
         with call.gateway.feed.events(lambda event: event.build_id == build_id) as news:
             while answer is None and (left := until - time.monotonic()) > 0:
                 row, answer, so_far = await call.within(look)

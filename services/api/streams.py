@@ -48,19 +48,20 @@ async def follow_events(call: Call[EventsQuery, Any]) -> Response:
     if query.namespace:
         call.caller.require(Action.READ_EVENTS, query.namespace, query.environment)
     types = event_types(query.type)
-    return _events(call, query.build, types)
+    return await _events(call, query.build, types)
 
 
 async def follow_events_of_build(call: Call[EventsQuery, Any]) -> Response:
     """All events of one build, from its first unless told otherwise."""
     build_id = call.number("build_id")
     await call.within(lambda session: handlers.find_build(session, call.caller, build_id, Action.READ_EVENTS))
-    return _events(call, build_id, event_types(call.query.type), default_after=0)
+    return await _events(call, build_id, event_types(call.query.type), default_after=0)
 
 
-def _events(
+async def _events(
     call: Call[EventsQuery, Any], build: int | None, types: frozenset[str], *, default_after: int | None = None
 ) -> Response:
+    await call.gateway.feed.begun()
     if not call.gateway.feed.ready:
         raise Unavailable("events cannot be followed before the database has answered; try again in a moment")
     after = last_event_id(call)

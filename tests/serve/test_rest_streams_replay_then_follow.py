@@ -289,3 +289,26 @@ def test_who_asks_for_what_was_deleted_is_told(gateway: RunningGateway) -> None:
         assert events.next() == ("gone", None, {"after": 1, "first": 3})
         assert events.next()[:2] == ("build.queued.v1", "3")
         assert events.next()[0] == "live"
+
+
+def test_a_stream_asked_for_before_the_feed_has_begun_waits_for_it(database_url: str) -> None:
+    import asyncio
+
+    from condarium.database import Database
+    from condarium.http.feed import Feed
+
+    async def follow() -> bool:
+        database = Database(database_url)
+        feed = Feed(database)
+        waiting = asyncio.create_task(feed.begun())
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        running = asyncio.create_task(feed.run())
+        await asyncio.wait_for(waiting, 4)
+        await asyncio.sleep(0.5)  # its first read has ended
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        database.close()
+        return feed.ready
+
+    assert asyncio.run(follow())

@@ -15,6 +15,8 @@ from condarium.errors import Unavailable
 
 #: events a subscriber may lie behind before it is cut; it comes back with the position it has
 QUEUE_SIZE = 1000
+#: a process that has just started follows events within moments
+BEGIN_SECONDS = 5.0
 BATCH = 500
 
 logger = log.get(__name__)
@@ -117,7 +119,7 @@ class Feed:
         """Whether the database has answered: only then can events be followed."""
         return self._position is not None
 
-    async def begun(self, timeout: float) -> None:
+    async def begun(self, timeout: float = BEGIN_SECONDS) -> None:
         """Returns when events can be followed, when the process stops, or after `timeout` seconds."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._begun.wait(), timeout)
