@@ -21,7 +21,8 @@ PLACEHOLDER = "/build" + "x" * 200
 def run(installer: Path, *options: object, shell: str = "sh", **more: object) -> "subprocess.CompletedProcess[str]":
     command = [*shell.split(), str(installer), *map(str, options)]
     given = {"env": BARE, "stdin": subprocess.DEVNULL, **more}
-    return subprocess.run(command, capture_output=True, text=True, **given)  # type: ignore[call-overload,no-any-return]
+    # a shell may quote what is packed behind a broken line
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", **given)  # type: ignore[call-overload,no-any-return]
 
 
 def ok(done: "subprocess.CompletedProcess[str]") -> str:

@@ -20,6 +20,8 @@ VANISHED: dict[str, Any] = {
     "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000,
 }  # fmt: skip
 SAY_SECONDS = 5.0
+#: what a task leaves behind in a thread when it is cancelled has this long
+CLOSE_SECONDS = 2.0
 OPTIONS = f"-c timezone=UTC -c idle_in_transaction_session_timeout={FROZEN_SECONDS}s"
 
 logger = log.get(__name__)
@@ -99,4 +101,9 @@ class Database:
                 time.sleep(0.25)
 
     def close(self) -> None:
+        """Closes all connections; threads that have one end their transactions before, within CLOSE_SECONDS."""
+        pool = self._engine.pool
+        until = time.monotonic() + CLOSE_SECONDS
+        while isinstance(pool, sqlalchemy.QueuePool) and pool.checkedout() and time.monotonic() < until:
+            time.sleep(0.01)
         self._engine.dispose()
