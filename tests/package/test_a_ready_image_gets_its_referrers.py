@@ -14,17 +14,10 @@ from condarium.domain.artifact import ArtifactType
 from condarium.domain.lock import Lock
 from condarium.storage import blob_key
 from services.packager.referrers import referrer_slots
-from tests.fixtures.packager import RunningPackager, running_packager, store_tiny_base, wait_for
+from tests.fixtures.packager import RunningPackager, running_packager, wait_for
 from tests.fixtures.packages import Put, lock_of, make_package
 from tests.fixtures.referrers import wait_until_made
-from tests.fixtures.served import Served, served
-
-
-@pytest.fixture
-def content(database_url: str, storage_dir: Path) -> Iterator[Served]:
-    with served(database_url, storage_dir) as made:
-        store_tiny_base(made)
-        yield made
+from tests.fixtures.served import Served
 
 
 @pytest.fixture

@@ -20,19 +20,12 @@ from condarium.storage import blob_key
 from services.packager.base_image import store_base
 from services.packager.referrers import referrer_slots
 from services.packager.sweeping import verifying
-from tests.fixtures.packager import ROOT, RunningPackager, running_packager, store_tiny_base, wait_for
+from tests.fixtures.packager import ROOT, RunningPackager, running_packager, wait_for
 from tests.fixtures.packages import Put, lock_of, make_package
 from tests.fixtures.referrers import wait_until_made
-from tests.fixtures.served import Served, served
+from tests.fixtures.served import Served
 
 MADE = ("CONDA_PACK", "DOCKER_MANIFEST")
-
-
-@pytest.fixture
-def content(database_url: str, storage_dir: Path) -> Iterator[Served]:
-    with served(database_url, storage_dir) as made:
-        store_tiny_base(made)
-        yield made
 
 
 @pytest.fixture

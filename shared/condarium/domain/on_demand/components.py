@@ -37,13 +37,14 @@ def match_specs(components: Sequence[str]) -> tuple[str, ...]:
 
 
 def _read(component: str) -> tuple[str, list[str]]:
-    name, *rest = _OPERATOR.split(unescape_oci(component))
+    text = unescape_oci(component)
+    name, *rest = _OPERATOR.split(text)
     # conda's names know no case; versions do
     name = name.lower()
     bounds = list(zip(rest[::2], rest[1::2], strict=True))
     if _DANGLING.search(rest[-1] if rest else name):
         raise _wrong(component, "a version is missing behind its last bound")
-    if misspelt := _MISSPELT.search(unescape_oci(component)):
+    if misspelt := _MISSPELT.search(text):
         raise _wrong(component, f"there is no bound .{misspelt[1]}., did you mean .{_MEANT[misspelt[1]]}.")
     if not _NAME.match(name) or len(name) > LONGEST_NAME:
         raise _wrong(component, "it does not begin with a package's name")
