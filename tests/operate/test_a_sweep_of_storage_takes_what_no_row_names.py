@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from condarium.conda.channels import ChannelSettings
-from condarium.database import Database, archives, artifacts, builds
+from condarium.database import Database, artifacts
 from condarium.domain.artifact import ArtifactType
 from condarium.domain.retention import Retention
 from condarium.storage import blob_key
@@ -127,14 +127,7 @@ def test_a_tarball_in_one_piece_is_a_cache_that_nobody_loses_under_his_hands(
     parts = [b"a" * 10, b"b" * 20]
     build_id = s3_gateway.post()
     s3_gateway.solve(build_id, make_lock("zlib"))
-    for part in parts:
-        s3_gateway.storage.put(blob_key(hashlib.sha256(part).hexdigest()), part)
-    held = s3_gateway.claim(build_id, ArtifactType.CONDA_PACK)
-    with s3_gateway.database.transaction() as session:
-        lock_hash = builds.lock_hashes(session, build_id)["linux-64"]
-        listed = [(hashlib.sha256(part).hexdigest(), len(part)) for part in parts]
-        archives.store(session, lock_hash, "gz", format="1", parts=listed)
-        artifacts.ready(session, held, builds.load(session, build_id), digest=lock_hash, size=30)
+    s3_gateway.make_tarball(build_id, parts)
     work = work_of(s3_gateway, tmp_path / "cache")
 
     def fetch() -> bytes:

@@ -10,7 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from condarium.database import archives, artifacts, builds
 from condarium.domain.artifact import ArtifactType
 from condarium.storage import blob_key
 from tests.fixtures.gateway import RunningGateway, running_gateway
@@ -77,14 +76,7 @@ def test_files_in_s3_are_fetched_from_s3_and_tarballs_through_the_gateway(s3_gat
     assert fetched.headers["content-type"] == "text/plain; charset=utf-8"
 
     parts = [b"a" * 10, b"b" * 2_500_000]
-    for part in parts:
-        s3_gateway.storage.put(blob_key(hashlib.sha256(part).hexdigest()), part)
-    held = s3_gateway.claim(build_id, ArtifactType.CONDA_PACK)
-    with s3_gateway.database.transaction() as session:
-        lock_hash = builds.lock_hashes(session, build_id)["linux-64"]
-        listed = [(hashlib.sha256(part).hexdigest(), len(part)) for part in parts]
-        archives.store(session, lock_hash, "gz", format="1", parts=listed)
-        artifacts.ready(session, held, builds.load(session, build_id), digest=lock_hash, size=2_500_010)
+    s3_gateway.make_tarball(build_id, parts)
     location = s3_gateway.http.get(f"/api/v1/build/{build_id}/archive/").headers["location"]
     assert location.startswith("/storage/archive/")
     assert s3_gateway.http.get(location).content == b"".join(parts)
