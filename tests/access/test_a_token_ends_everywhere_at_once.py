@@ -1,6 +1,5 @@
 """Tokens are listed, revoked, and never worth more than what their owner has now: on every gateway and the registry."""
 
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +15,10 @@ import sqlalchemy
 
 from condarium.database import tokens, users
 from condarium.database.tables import Token, User
+from condarium.http import authenticator
 from services.api.tokens import claims_of
 from tests.fixtures.gateway import RunningGateway, running_gateway
+from tests.fixtures.patience import patient, wait_for, within
 from tests.fixtures.registry import running_registry
 from tests.fixtures.served import make_lock
 
@@ -54,13 +55,9 @@ def rows(gateway: RunningGateway, token: str | None = None, **query: Any) -> lis
     return list(reply.json()["data"])
 
 
-def until(look: Callable[[], bool], seconds: float) -> float:
-    """How long it took."""
-    begun = time.perf_counter()
-    while not look():
-        assert time.perf_counter() - begun < seconds, f"not within {seconds} s"
-        time.sleep(0.005)
-    return time.perf_counter() - begun
+def until(look: Callable[[], bool], seconds: float = AT_MOST_SECONDS) -> None:
+    with within(seconds):
+        wait_for(look, seconds=seconds, every=0.005)
 
 
 @contextmanager
@@ -77,7 +74,11 @@ def developed(database_url: str, storage_dir: Path) -> Iterator[RunningGateway]:
         yield running
 
 
-def test_a_revoked_token_is_nothing_anywhere_within_a_second(database_url: str, storage_dir: Path) -> None:
+def test_a_revoked_token_is_nothing_anywhere_within_a_second(
+    database_url: str, storage_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By the notification, in 6 ms here: what is believed for a while is for when that gets lost.
+    monkeypatch.setattr(authenticator, "BELIEVED_SECONDS", 3600.0)
     with ExitStack() as stack:
         here = stack.enter_context(running_gateway(database_url, storage_dir))
         there = stack.enter_context(running_gateway(database_url, storage_dir))
@@ -91,7 +92,6 @@ def test_a_revoked_token_is_nothing_anywhere_within_a_second(database_url: str, 
             reply = registry.http.get("/v2/team/first/tags/list", headers=bearer(credential))
             return reply.status_code == 200
 
-        took = []
         for _ in range(5):
             token, token_id = mint(here, role_bindings={"team/*": ["viewer"]})
             login = registry.http.get("/v2/token", auth=("anybody", token))
@@ -105,11 +105,9 @@ def test_a_revoked_token_is_nothing_anywhere_within_a_second(database_url: str, 
             assert reply.json() == {"status": "ok", "message": f"token {token_id} revoked"}
             # The one that was asked knows before it answers.
             assert not stands(here.http, token)
-            took.append(until(lambda: not stands(there.http, token), AT_MOST_SECONDS))  # noqa: B023
-            took.append(until(lambda: not (pulls(dockers) or pulls(token)), AT_MOST_SECONDS))  # noqa: B023
+            until(lambda: not stands(there.http, token))  # noqa: B023
+            until(lambda: not (pulls(dockers) or pulls(token)))  # noqa: B023
             assert registry.http.get("/v2/token", auth=("anybody", token)).status_code == 401
-        # By the notification: 6 ms here. A second is for when that gets lost.
-        assert statistics.median(took) < AT_MOST_SECONDS / 2
 
 
 def test_a_process_that_hears_no_notification_believes_a_token_for_a_second_at_most(gateway: RunningGateway) -> None:
@@ -152,8 +150,8 @@ def test_what_is_being_made_with_a_token_while_it_ends_ends_too(gateway: Running
             wanted = tokens.Wanted(parent.owner, "default", {}, expires_on, parent_id=parent.id)
             child_id = tokens.create(session, wanted, actor=parent.owner).id
             revoked = pool.submit(gateway.admin.delete, f"/api/v1/token/{parent_id}/")
-            until(lambda: waits_for_a_row(gateway), 10)
-        assert revoked.result(10).json()["message"] == f"token {parent_id} revoked, and 1 made with it"
+            wait_for(lambda: waits_for_a_row(gateway))
+        assert revoked.result(patient(10)).json()["message"] == f"token {parent_id} revoked, and 1 made with it"
     assert {row["id"]: row["state"] for row in rows(gateway)} == {parent_id: "revoked", child_id: "revoked"}
 
 
@@ -239,10 +237,10 @@ def test_a_token_is_worth_no_more_than_its_owner_now(gateway: RunningGateway) ->
     assert roles(gateway, token) == public | {"team/*": ["developer"], "x/*": ["viewer"]}
     with gateway.database.transaction() as session:
         users.log_in(session, replace(identity, role_bindings={"team/*": ["viewer"], "x/*": ["viewer"]}))
-    until(lambda: roles(gateway, token) == public | {"x/*": ["viewer"]}, AT_MOST_SECONDS)
+    until(lambda: roles(gateway, token) == public | {"x/*": ["viewer"]})
     with gateway.database.transaction() as session:
         users.disable(session, session.get_one(User, user_id))
-    until(lambda: not stands(gateway.http, token), AT_MOST_SECONDS)
+    until(lambda: not stands(gateway.http, token))
     with gateway.database.transaction() as session, pytest.raises(Exception, match="disabled"):
         users.log_in(session, identity)
 
@@ -258,7 +256,7 @@ def test_what_a_namespace_gave_ends_in_tokens_too(developed: RunningGateway) -> 
         assert roles(developed, token)["team/*"] == ["developer"]
         gone = admin.request("DELETE", "/api/v1/namespace/team/role", json={"other_namespace": "alice"})
         assert gone.is_success
-        until(lambda: "team/*" not in roles(developed, token), AT_MOST_SECONDS)
+        until(lambda: "team/*" not in roles(developed, token))
 
 
 def test_the_last_use_is_written_once_a_minute_and_aside(gateway: RunningGateway) -> None:
@@ -271,10 +269,9 @@ def test_the_last_use_is_written_once_a_minute_and_aside(gateway: RunningGateway
         return next(row["last_used_on"] for row in rows(gateway) if row["id"] == token_id)
 
     assert last_use() is None
-    begun = time.perf_counter()
-    for _ in range(30):
-        assert stands(gateway.http, token)
-    took = time.perf_counter() - begun
+    with within(10) as watch:
+        for _ in range(30):
+            assert stands(gateway.http, token)
     gateway.gateway.held_tokens.write()
     first = last_use()
     assert first is not None
@@ -290,4 +287,4 @@ def test_the_last_use_is_written_once_a_minute_and_aside(gateway: RunningGateway
     assert last_use() > first
     looks = [each for each in statements if "FROM tokens" in each and "tokens.identity =" in each]
     # One look a second at most, however often the token is shown.
-    assert len(looks) <= 3 + int(took)
+    assert len(looks) <= 3 + int(watch.seconds)

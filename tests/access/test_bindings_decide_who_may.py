@@ -1,7 +1,6 @@
 """Patterns, roles and bindings: what they let through, what they hold, and that nobody gives more than they have."""
 
 import re
-import time
 
 import pytest
 from hypothesis import given
@@ -29,6 +28,7 @@ from condarium.domain.arn import EVERYTHING, Arn, matches, parse_arn, widest
 from condarium.domain.defaults import Defaults
 from condarium.domain.roles import OF_THE_INSTALLATION, PERMISSIONS, parse_role
 from condarium.errors import ConfigError, InvalidInput
+from tests.fixtures.patience import within
 
 NAMES = st.text("ab", max_size=6)
 PATTERNS = st.text("ab*", max_size=6)
@@ -61,10 +61,9 @@ def test_covering_is_complete(wide: str, narrow: str) -> None:
 
 
 def test_a_hostile_pattern_takes_no_time() -> None:
-    started = time.perf_counter()
-    for _ in range(1000):
-        assert not matches("*a" * 60 + "*b", "a" * 128)
-    assert time.perf_counter() - started < 1.0
+    with within(1):
+        for _ in range(1000):
+            assert not matches("*a" * 60 + "*b", "a" * 128)
 
 
 @pytest.mark.parametrize(
@@ -151,11 +150,11 @@ def test_bindings_are_bounded() -> None:
         parse_bindings({f"team/{number}": ["viewer"] for number in range(501)})
     many = holder({f"t{number:03}*/*e*": ["viewer"] for number in range(500)})
     visible(many)
-    started = time.perf_counter()
-    for _ in range(100):
-        assert not may(many, Action.READ_BUILD, Resource("u", "x"))
-        assert len(visible(many).arns) == 500
-    assert time.perf_counter() - started < 2.0
+    # what is visible is found once: to compare each with each takes a tenth of a second
+    with within(2):
+        for _ in range(1000):
+            assert not may(many, Action.READ_BUILD, Resource("u", "x"))
+            assert len(visible(many).arns) == 500
 
 
 def test_bindings_are_written_as_they_were_bound() -> None:

@@ -14,6 +14,7 @@ from condarium.config import load
 from condarium.errors import ConfigError
 from services.api.config import LoginSettings, Settings, check_login
 from tests.fixtures.gateway import TOKEN, RunningGateway, running_gateway
+from tests.fixtures.patience import patient
 
 AUTH = "conda-store-auth"
 
@@ -248,7 +249,12 @@ def test_settings_that_do_not_go_together_are_named(variables: dict[str, str], s
 def test_they_stop_the_start() -> None:
     environ = NEEDED | {"CONDARIUM_DEVELOPMENT_LOGIN": "true", "CONDARIUM_BIND": "0.0.0.0", "PYTHONPATH": "shared:."}
     done = subprocess.run(
-        [sys.executable, "-m", "services.api"], env=environ, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "services.api"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=patient(60),
+        check=False,
     )
     assert done.returncode == 2
     assert done.stderr.startswith("CONDARIUM_DEVELOPMENT_LOGIN is for one machine only")

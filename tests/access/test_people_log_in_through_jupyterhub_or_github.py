@@ -17,6 +17,7 @@ from starlette.routing import Route
 from condarium.http.server import listening, server
 from tests.fixtures import hub
 from tests.fixtures.gateway import RunningGateway, running_gateway
+from tests.fixtures.patience import CLIENT_SECONDS, patient
 from tests.fixtures.system import free_port
 
 AUTH = "conda-store-auth"
@@ -40,7 +41,7 @@ def journey(site: RunningGateway, browser: httpx.Client) -> httpx.Response:
         if "/oauth_callback/" in place.partition("?")[0]:
             # The gateway as `site` reaches it: the registered address may name another port.
             query = urlsplit(place).query
-            return httpx.get(f"{site.address}/oauth_callback/?{query}", cookies=begun.cookies, timeout=30)
+            return httpx.get(f"{site.address}/oauth_callback/?{query}", cookies=begun.cookies, timeout=CLIENT_SECONDS)
     raise AssertionError("the provider never sent back")
 
 
@@ -119,7 +120,7 @@ def github(said: dict[str, Any]) -> Iterator[str]:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:
         made.should_exit = True
-        thread.join(20)
+        thread.join(patient(20))
         sock.close()
 
 

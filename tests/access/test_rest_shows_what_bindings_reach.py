@@ -3,7 +3,8 @@
 import httpx
 
 from tests.fixtures.gateway import SPECIFICATION, RunningGateway, token_of
-from tests.fixtures.roles import MEMBER, PART, STRANGER, eventually, make, ok, problem, roles_of
+from tests.fixtures.patience import CLIENT_SECONDS
+from tests.fixtures.roles import MEMBER, PART, STRANGER, in_force, make, ok, problem, roles_of
 
 
 def test_permissions_are_told_by_the_arns_that_were_bound(quiet_gateway: RunningGateway) -> None:
@@ -96,10 +97,10 @@ def test_an_admin_of_one_namespace_knows_nothing_of_another(gateway: RunningGate
 def test_a_stream_ends_when_the_role_does(gateway: RunningGateway) -> None:
     make(gateway, "team", "mine")
     ok(gateway.admin.post("/api/v1/namespace/team/role", json={"other_namespace": "mine", "role": "viewer"}))
-    eventually(lambda: "team/*" in roles_of(gateway, MEMBER))
+    in_force(lambda: "team/*" in roles_of(gateway, MEMBER))
     seen: list[str] = []
     with (
-        httpx.Client(base_url=gateway.address, timeout=20) as http,
+        httpx.Client(base_url=gateway.address, timeout=CLIENT_SECONDS) as http,
         http.stream("GET", "/api/v1/events/", headers=MEMBER) as stream,
     ):
         lines = stream.iter_lines()
@@ -110,7 +111,7 @@ def test_a_stream_ends_when_the_role_does(gateway: RunningGateway) -> None:
         while not seen or "before" not in seen[-1]:
             seen.append(next(lines))
         ok(gateway.admin.delete("/api/v1/namespace/team/roles"))
-        eventually(lambda: "team/*" not in roles_of(gateway, MEMBER))
+        in_force(lambda: "team/*" not in roles_of(gateway, MEMBER))
         gateway.post("unseen", namespace="team")
         gateway.post("open", namespace="mine")
         gateway.publish()

@@ -17,7 +17,8 @@ from condarium.domain.specification import parse
 from condarium.work.submission import submit
 from deploy.local.channel.archive import Package
 from tests.fixtures.engine import Builder, MakeChannel
-from tests.fixtures.system import System, running_system, wait_for
+from tests.fixtures.patience import wait_for
+from tests.fixtures.system import System, running_system
 
 
 @pytest.fixture

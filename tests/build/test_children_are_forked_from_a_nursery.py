@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from condarium.work.child import Child, ChildFault, environment
 from condarium.work.nursery import Nursery
+from tests.fixtures.patience import patient, wait_for
 
 SERVES = """
 import os, sys, time
@@ -43,25 +43,20 @@ def began(nursery: Nursery) -> Child:
     return child
 
 
-def gone(pid: int, seconds: float = 10.0) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not Path(f"/proc/{pid}").exists():
-            return True
-        time.sleep(0.01)
-    return False
+def wait_until_gone(pid: int) -> None:
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), what=f"{pid} to end")
 
 
 def test_a_child_talks_leads_its_group_and_sees_no_secret(nursery: Nursery) -> None:
     with began(nursery) as child:
         child.send({"text": "é" * 100_000})
-        said = child.receive(10)
+        said = child.receive(patient(10))
         assert said is not None
         assert (said["pid"], said["group"], said["secret"]) == (child.pid, child.pid, None)
         assert said["text"] == "é" * 100_000
-        assert child.receive(10) is None
+        assert child.receive(patient(10)) is None
         assert child.kill() == 0
-    assert gone(child.pid)
+    wait_until_gone(child.pid)
 
 
 def test_children_have_one_parent_which_keeps_what_it_imported(nursery: Nursery) -> None:
@@ -71,7 +66,8 @@ def test_children_have_one_parent_which_keeps_what_it_imported(nursery: Nursery)
     assert os.getpid() not in parents
     assert all(child.alive for child in children)
     assert [child.kill() for child in children] == [-signal.SIGKILL] * 5
-    assert all(gone(child.pid) for child in children)
+    for child in children:
+        wait_until_gone(child.pid)
 
 
 def test_a_child_that_fails_says_why_and_takes_nobody_along(
@@ -79,7 +75,7 @@ def test_a_child_that_fails_says_why_and_takes_nobody_along(
 ) -> None:
     with began(nursery) as other, began(nursery) as child:
         child.send({"fail": True})
-        assert child.receive(10) is None
+        assert child.receive(patient(10)) is None
         assert child.kill() == 1
         assert other.alive
     assert "what went wrong" in capfd.readouterr().err
@@ -89,12 +85,12 @@ def test_a_dead_nursery_takes_its_children_along_and_another_one_begins(nursery:
     child = began(nursery)
     home = int(Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     os.kill(home, signal.SIGKILL)
-    assert child.receive(10) is None
+    assert child.receive(patient(10)) is None
     assert child.kill() == -signal.SIGKILL
-    assert gone(child.pid)
+    wait_until_gone(child.pid)
     with began(nursery) as next_one:
         next_one.send({"n": 1})
-        assert (next_one.receive(10) or {})["n"] == 1
+        assert (next_one.receive(patient(10)) or {})["n"] == 1
 
 
 def test_a_dead_parent_takes_the_nursery_and_all_children_along() -> None:
@@ -116,7 +112,8 @@ time.sleep(100)
         pids = [int(word) for word in parent.stdout.readline().split()]
         assert len(pids) == 4
         parent.kill()
-        assert all(gone(each) for each in pids)
+        for each in pids:
+            wait_until_gone(each)
 
 
 def test_a_nursery_that_cannot_start_is_a_fault_of_the_world(tmp_path: Path) -> None:
@@ -134,16 +131,22 @@ from condarium.work.nursery import Nursery
 beats = []
 def tick():
     while True:
-        beats.append(time.monotonic()); eventlet.sleep(0.01)
+        beats.append(1); eventlet.sleep(0.01)
 eventlet.spawn(tick)
+def beaten(wait):
+    before = len(beats)
+    return wait(), len(beats) - before
 nursery = Nursery([sys.executable, "-c", SERVES], environ=environment(os.environ))
 for number in range(3):
-    with Child(nursery.fork) as child:
+    # the first one waits until the nursery has imported what it needs
+    child, while_starting = beaten(lambda: Child(nursery.fork))
+    with child:
         child.wait_ready()
-        child.send({"seconds": 0.3, "n": number})
-        assert child.receive(20)["n"] == number
+        child.send({"seconds": 0.5, "n": number})
+        said, while_working = beaten(lambda: child.receive(60))
+        assert said["n"] == number
+    print(number > 0 or while_starting > 0, while_working > 10)
 nursery.close()
-print(len(beats), max(b - a for a, b in zip(beats, beats[1:])))
 """
 
 
@@ -152,10 +155,8 @@ def test_the_hub_of_a_nameko_process_goes_on_meanwhile() -> None:
         [sys.executable, "-W", "ignore", "-c", f"SERVES = {SERVES!r}\n{EVENTLET}"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=patient(60),
         env={**os.environ, "PYTHONPATH": "shared"},
     )
     assert done.returncode == 0, done.stderr
-    beats, longest = done.stdout.split()
-    assert int(beats) > 30
-    assert float(longest) < 1.0
+    assert done.stdout == "True True\n" * 3

@@ -16,6 +16,7 @@ from condarium.conda.room import make_room
 from condarium.errors import InputFault, WorldFault
 from tests.fixtures.engine import Builder, python_in
 from tests.fixtures.http_directory import serve_directory
+from tests.fixtures.patience import patient
 
 DATA = b"an archive" * 1000
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -135,7 +136,7 @@ def test_eviction_waits_for_who_is_linking(tmp_path: Path) -> None:
         thread.start()
         assert not done.wait(0.2)
         assert (packages / "a-1-0").exists()
-    thread.join(5)
+    thread.join(patient(5))
     assert not (packages / "a-1-0").exists()
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from services.builder import housekeeping
 from services.builder.job import Job
 from tests.fixtures.engine import COMMAND, PYTHONPATH, Builder, follow, python_in
 from tests.fixtures.http_directory import Served, serve_directory
+from tests.fixtures.patience import patient, wait_for
 
 SPEC = {"name": "science", "dependencies": ["python", "numpy"]}
 
@@ -35,7 +35,7 @@ def test_killed_while_linking_it_leaves_only_staging(builder: Builder) -> None:
     while (message := child.receive(90)) is not None:
         if (message.get("name"), message.get("state")) == ("link", "started"):
             break
-    _wait_for(lambda: (job.staging / "prefix" / "lib").exists())
+    wait_for((job.staging / "prefix" / "lib").exists, every=0.002)
     child.kill()
     assert job.staging.is_dir()
     assert len(list((builder.store / "default").iterdir())) == 1
@@ -55,7 +55,7 @@ def test_housekeeping_leaves_the_staging_of_a_frozen_child_alone(builder: Builde
         while (message := child.receive(90)) is not None:
             if (message.get("name"), message.get("state")) == ("link", "started"):
                 break
-        _wait_for(lambda: (job.staging / "prefix" / "conda-meta").exists())
+        wait_for((job.staging / "prefix" / "conda-meta").exists, every=0.002)
         os.kill(child.pid, signal.SIGSTOP)
         housekeeping.main([f"--remove={job.staging}"])
         assert (job.staging / "prefix" / "conda-meta").exists()
@@ -138,7 +138,7 @@ def _kill_the_parent_of(job: Job, served: Served, *, processes: int) -> None:
         "from condarium.work.child import spawned\n"
         f"child = spawned({COMMAND!r}, environ=dict(os.environ))\n"
         "child.wait_ready(90); child.send(json.loads(sys.stdin.readline()))\n"
-        "print(child.pid, flush=True); time.sleep(60)\n"
+        "print(child.pid, flush=True); time.sleep(600)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -158,7 +158,8 @@ def _kill_the_parent_of(job: Job, served: Served, *, processes: int) -> None:
         assert len(family) == processes
         assert all(map(_alive, family))
         parent.kill()
-    _wait_for(lambda: not any(map(_alive, family)), seconds=2)
+    # the channel answers them only after that
+    wait_for(lambda: not any(map(_alive, family)), seconds=2)
 
 
 def test_it_ends_when_its_stdin_ends(builder: Builder) -> None:
@@ -173,7 +174,7 @@ def test_it_ends_when_its_stdin_ends(builder: Builder) -> None:
     assert child.stdout is not None
     assert json.loads(child.stdout.readline()) == {"event": "ready"}
     child.stdin.close()
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(patient(5)) == -signal.SIGKILL
     child.stdout.close()
 
 
@@ -201,11 +202,3 @@ def _alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-def _wait_for(condition: object, seconds: float = 10) -> None:
-    assert callable(condition)
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.002)

@@ -12,6 +12,7 @@ from condarium.domain.build import Status
 from condarium.domain.specification import parse
 from condarium.errors import InvalidInput
 from condarium.work.submission import Submitted, submit
+from tests.fixtures.patience import patient
 
 
 def start(database: Database, count: int) -> list[leases.Claim]:
@@ -115,5 +116,5 @@ def test_a_submission_that_meets_a_deletion_makes_the_environment_anew(database:
         submitting.start()
         time.sleep(0.3)  # it waits for the row that is going to be deleted
         environments.delete(session, environment, actor="me")
-    submitting.join(10)
+    submitting.join(patient(10))
     assert [made.generation for made in submitted] == [1]

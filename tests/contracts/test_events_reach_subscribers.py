@@ -11,7 +11,8 @@ from condarium.database import Database
 from condarium.events import BuildFailed
 from condarium.messaging.relay import Relay
 from deploy.local.rabbitmq import PrivateRabbit
-from tests.fixtures.messaging import ROOT, Process, completed, eventually, write
+from tests.fixtures.messaging import ROOT, Process, completed, write
+from tests.fixtures.patience import wait_for
 
 EXAMPLES = ROOT / "docs/examples"
 
@@ -40,14 +41,14 @@ def test_a_stock_nameko_service_hears_of_builds(
     command = ["-m", "nameko", "run", "--config", "nameko_subscriber.yml", "nameko_subscriber"]
     environment = {"CONDARIUM_SUBSCRIBER_AMQP_URL": subscriber_url}
     with Process(tmp_path / "log", *command, directory=EXAMPLES, **environment) as announcer:
-        eventually(lambda: bound(rabbit_server, subscriber_url, 2), 40, every=0.5)
+        wait_for(lambda: bound(rabbit_server, subscriber_url, 2), seconds=40, every=0.5)
         failed = BuildFailed(
             "team", "broken", "builder", build=2, generation=1, specification="ab" * 32, locks={},
             reason="unsolvable", message="nothing provides x",
         )  # fmt: skip
         write(database, completed(41), failed)
-        eventually(lambda: announcer.said("default/demo: build 41 is complete"), 20)
-        eventually(lambda: announcer.said("team/broken: nothing provides x"), 20)
+        wait_for(lambda: announcer.said("default/demo: build 41 is complete"), seconds=20)
+        wait_for(lambda: announcer.said("team/broken: nothing provides x"), seconds=20)
 
 
 def test_a_plain_amqp_consumer_hears_of_everything_in_order_and_of_what_it_missed(
@@ -58,12 +59,12 @@ def test_a_plain_amqp_consumer_hears_of_everything_in_order_and_of_what_it_misse
         return Process(tmp_path / "log", *arguments, CONDARIUM_SUBSCRIBER_AMQP_URL=subscriber_url)
 
     with printer() as first:
-        eventually(lambda: bound(rabbit_server, subscriber_url, 1), 40, every=0.5)
+        wait_for(lambda: bound(rabbit_server, subscriber_url, 1), seconds=40, every=0.5)
         write(database, completed(1), completed(2))
-        eventually(lambda: first.said("'build': 2"), 20)
+        wait_for(lambda: first.said("'build': 2"), seconds=20)
     write(database, completed(3))
     with printer() as second:
-        eventually(lambda: second.said("'build': 3"), 20)
+        wait_for(lambda: second.said("'build': 3"), seconds=20)
         lines = [line for line in second.text().splitlines() if "condarium.build.completed.v1 default/demo" in line]
         assert [f"'build': {number}" in line for number, line in enumerate(lines, 1)] == [True] * 3
 

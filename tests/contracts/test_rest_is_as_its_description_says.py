@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.fixtures.gateway import TOKEN, RunningGateway, running_gateway
 from tests.fixtures.infrastructure import _database
+from tests.fixtures.patience import patient
 from tests.fixtures.rest_scenario import prepare
 
 
@@ -110,7 +111,7 @@ def ask(operation: Any, mode: GenerationMode, address: str, session: requests.Se
     @STEADY
     @given(case=operation.as_strategy(generation_mode=mode))
     def one(case: Any) -> None:
-        case.call_and_validate(address, session, checks=CHECKS, timeout=20)
+        case.call_and_validate(address, session, checks=CHECKS, timeout=patient(20))
 
     try:
         one()

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -131,10 +130,9 @@ def test_a_server_that_stays_troubled_is_a_fault_of_the_world(s3_server: Private
         with pytest.raises(WorldFault, match=r"cannot store logs/two at 127\.0\.0\.1:\d+: (SlowDown|HTTP 503)"):
             storage.put("logs/two", b"x")
         assert gate.connections == 5
-        began = time.monotonic()
         with pytest.raises(WorldFault):
             storage.check()
-        assert time.monotonic() - began < 2, "whether it is there is answered now"
+        assert gate.connections == 6, "whether it is there is answered now, by one try"
 
 
 def test_a_read_that_breaks_off_goes_on_where_it_broke(s3_server: PrivateS3, bucket: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from condarium.errors import NotFound, WorldFault
 from condarium.storage import Storage, open_storage
 from condarium.storage.s3 import PART_BYTES, content_disposition
+from tests.fixtures.patience import patient
 from tests.fixtures.s3 import PrivateS3
 
 
@@ -30,7 +31,7 @@ def storage(s3_server: PrivateS3, bucket: str) -> Storage:
 def fetch(url: str | None, method: str = "GET", **headers: str) -> HTTPResponse:
     assert url is not None
     request = urllib.request.Request(url, method=method, headers=headers)
-    response = urllib.request.urlopen(request, timeout=10)
+    response = urllib.request.urlopen(request, timeout=patient(10))
     assert isinstance(response, HTTPResponse)
     return response
 

@@ -3,7 +3,8 @@
 import json
 
 from tests.fixtures.containers import Client
-from tests.fixtures.system import System, wait_for
+from tests.fixtures.patience import wait_for
+from tests.fixtures.system import System
 
 
 def test_a_watched_file_becomes_an_image(system: System, skopeo: Client) -> None:

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import tarfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.system import System, running_system, wait_for
+from tests.fixtures.patience import CLIENT_SECONDS, wait_for
+from tests.fixtures.system import System, running_system
 
 ENVIRONMENTS = 25
 #: each environment is built twice: the second build makes garbage of the first
@@ -54,7 +54,9 @@ def specification(number: int, turn: int) -> str:
 
 def pull(system: System, name: str) -> list[str]:
     """The image as a client pulls it: manifest, config, every layer, each held against its digest; the digests."""
-    with httpx.Client(base_url=f"http://{system.registry}/v2/{name}", follow_redirects=True, timeout=60) as client:
+    with httpx.Client(
+        base_url=f"http://{system.registry}/v2/{name}", follow_redirects=True, timeout=CLIENT_SECONDS
+    ) as client:
         reply = patiently(lambda: client.get("/manifests/latest"))
         assert reply.status_code == 200, reply.text
         manifest = reply.json()
@@ -68,18 +70,22 @@ def pull(system: System, name: str) -> list[str]:
 
 def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
     """503 and 429 are no failures: it is being made, or there are many who ask."""
-    until = time.monotonic() + 60
-    while True:
-        reply = ask()
-        if reply.status_code not in (429, 503) or time.monotonic() > until:
-            return reply
-        time.sleep(0.3)
+    last = ask()
+
+    def reply() -> httpx.Response | None:
+        nonlocal last
+        last = ask()
+        return last if last.status_code not in (429, 503) else None
+
+    if last.status_code in (429, 503):
+        return wait_for(reply, seconds=60, what=lambda: f"an answer: {last.status_code} {last.text}", every=0.3)
+    return last
 
 
 def download(system: System, build_id: int) -> bytes:
     """The tarball, which unpacks."""
     path = f"/api/v1/build/{build_id}/archive/"
-    with httpx.Client(base_url=system.url, headers=dict(system.api.headers), timeout=60) as client:
+    with httpx.Client(base_url=system.url, headers=dict(system.api.headers), timeout=CLIENT_SECONDS) as client:
         reply = patiently(lambda: client.get(path, params={"wait": "60"}, follow_redirects=True))
     assert reply.status_code == 200, reply.text
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(reply.content))) as tar:

@@ -226,7 +226,7 @@ def test_a_solve_alone_uses_them_too(private: Private) -> None:
 
     def solve(namespace: str) -> httpx.Response:
         body = {"channel": [url], "conda": ["small"], "namespace": namespace}
-        return private.system.api.get("/api/v1/specification/", params=body, timeout=60)
+        return private.system.api.get("/api/v1/specification/", params=body)
 
     good = solve("team")
     assert good.status_code == 200, good.text

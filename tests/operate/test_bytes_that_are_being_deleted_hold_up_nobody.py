@@ -1,7 +1,6 @@
 """Whoever names bytes that a sweep has deleted, or has begun to delete, notices, and is not held up for long."""
 
 import hashlib
-import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +21,7 @@ from condarium.work.sweeper import Resume, Sweeper
 from services.packager.base_image import store_base
 from services.packager.layers import Compiling, ensure_layers
 from services.packager.sweeping import garbage
+from tests.fixtures.patience import wait_for
 
 TEXT = b"text"
 KEY_OF_TEXT = f"blobs/sha256/{hashlib.sha256(TEXT).hexdigest()}"
@@ -52,12 +52,9 @@ def test_what_a_killed_sweep_has_begun_to_delete_is_ended_without_another_sweep(
     )
     sweeper.start()
     try:
-        until = time.monotonic() + 20
-        while time.monotonic() < until and garbage_states(database) != ["GONE"]:
-            time.sleep(0.05)
+        wait_for(lambda: garbage_states(database) == ["GONE"], what=lambda: f"GONE: {garbage_states(database)}")
     finally:
         sweeper.stop()
-    assert garbage_states(database) == ["GONE"]
     assert storage.stat(KEY_OF_TEXT) is None
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from condarium.cli.garbage import named
 from condarium.cli.output import Output, amount, phases
+from tests.fixtures.patience import patient
 
 ROOT = Path(__file__).parents[2]
 # Nobody listens on port 1.
@@ -23,7 +24,7 @@ def condarium(*arguments: str, **environ: str) -> subprocess.CompletedProcess[st
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patient(60),
         check=False,
     )
 

@@ -4,7 +4,6 @@ The tests of this file follow one system through its life, in their order.
 """
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from amqp.exceptions import AccessRefused
 
 from condarium.events import EXCHANGE
 from tests.fixtures.compose import Compose
-from tests.fixtures.system import wait_for
+from tests.fixtures.patience import patient, wait_for
 
 pytestmark = pytest.mark.client("docker")
 COPIES = {"api": 1, "builder": 3, "packager": 1, "registry": 1, "watcher": 1, "postgres": 1, "rabbitmq": 1, "s3": 1}
@@ -159,11 +158,11 @@ def test_the_subscriber_account_reads_events_and_may_not_publish(running: Compos
 
         with kombu.Consumer(connection, queue, callbacks=[take]):
             submit(api, "announced", "tzdata")
-            connection.drain_events(timeout=30)
+            connection.drain_events(timeout=patient(30))
         assert taken == ["build.queued.v1"]
         with pytest.raises(AccessRefused), connection.channel() as channel:
             kombu.Producer(channel, exchange).publish({}, routing_key="build.queued.v1")
-            connection.drain_events(timeout=5)
+            connection.drain_events(timeout=patient(5))
 
 
 def test_a_stop_drains_and_nothing_is_lost(running: Compose, api: httpx.Client) -> None:
@@ -173,11 +172,9 @@ def test_a_stop_drains_and_nothing_is_lost(running: Compose, api: httpx.Client) 
         return [number for number in numbers if build(api, number)["status"] == "BUILDING"]
 
     begun = wait_for(being_built, seconds=30, every=0.01)
-    started = time.monotonic()
     running.compose.run("stop", "builder")
-    took = time.monotonic() - started
+    # 137 would say that compose had to kill them, after the grace of a minute
     assert [one["State"]["ExitCode"] for one in running.containers("builder")] == [0, 0, 0], running.logs()
-    assert took < 60
     states = {number: build(api, number)["status"] for number in numbers}
     assert set(states.values()) <= {"COMPLETED", "QUEUED"}
     assert {states[number] for number in begun} == {"COMPLETED"}, "what was being built was let finish"

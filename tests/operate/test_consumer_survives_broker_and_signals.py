@@ -18,7 +18,8 @@ from condarium.events import Event, envelope
 from condarium.messaging import broker
 from condarium.messaging.publisher import Publisher
 from deploy.local.rabbitmq import PrivateRabbit
-from tests.fixtures.messaging import ROOT, Process, completed, eventually, queued
+from tests.fixtures.messaging import ROOT, Process, completed, queued
+from tests.fixtures.patience import patient, wait_for
 
 PROGRAM = str(ROOT / "tests/operate/consumer_process.py")
 
@@ -58,13 +59,13 @@ class Consumer(Process):
         return self.record.read_text().splitlines() if self.record.exists() else []
 
     def handled(self, line: str, seconds: float = 15.0) -> None:
-        eventually(lambda: line in self.lines() or self.said("\0"), seconds)
+        wait_for(lambda: line in self.lines() or self.said("\0"), seconds=seconds)
 
 
 @pytest.fixture
 def consumer(tmp_path: Path, amqp_url: str) -> Iterator[Consumer]:
     with Consumer(tmp_path, amqp_url) as consumer:
-        eventually(lambda: consumer.said('"running"'), 30)
+        wait_for(lambda: consumer.said('"running"'), seconds=30)
         yield consumer
 
 
@@ -124,7 +125,7 @@ def test_a_queue_that_the_broker_forgot_is_made_anew(
     # Killed within seconds after a quorum queue was declared, RabbitMQ 3.10 restarts with a queue that never answers.
     monkeypatch.setattr(broker, "ANSWER_SECONDS", 1.5)
     with Consumer(tmp_path, amqp_url, answer_seconds=1.5) as consumer:
-        eventually(lambda: consumer.said('"running"'), 30)
+        wait_for(lambda: consumer.said('"running"'), seconds=30)
         rabbit_server.kill()
         rabbit_server.start()
 
@@ -135,7 +136,7 @@ def test_a_queue_that_the_broker_forgot_is_made_anew(
                 return False
             return "done 1" in consumer.lines()
 
-        eventually(reached, 60, every=0.5)
+        wait_for(reached, seconds=60, every=0.5)
 
 
 def test_what_cannot_be_read_is_dead_lettered_at_once(consumer: Consumer, amqp_url: str) -> None:
@@ -152,7 +153,7 @@ def test_what_cannot_be_read_is_dead_lettered_at_once(consumer: Consumer, amqp_u
     publish(amqp_url, queued(9))
     consumer.handled("done 9")
     found: list[Any] = []
-    eventually(lambda: found.extend(dead_letters(amqp_url)) or len(found) == 4)
+    wait_for(lambda: found.extend(dead_letters(amqp_url)) or len(found) == 4)
     assert consumer.text().count("an event is dead") == 4
 
 
@@ -160,7 +161,9 @@ def test_poison_is_dead_lettered_after_its_deliveries(consumer: Consumer, amqp_u
     consumer.act.write_text("fail")
     publish(amqp_url, queued(1))
     found: list[Any] = []
-    eventually(lambda: found.extend(dead_letters(amqp_url)) or found if consumer.said("an event is dead") else 0, 60)
+    wait_for(
+        lambda: found.extend(dead_letters(amqp_url)) or found if consumer.said("an event is dead") else 0, seconds=60
+    )
     assert consumer.lines().count("start 1") == 6
     assert found[0].headers["x-death"][0]["queue"] == "tester.build.queued.v1"
     consumer.act.unlink()
@@ -171,7 +174,7 @@ def test_poison_is_dead_lettered_after_its_deliveries(consumer: Consumer, amqp_u
 def test_an_outage_is_waited_out_without_spending_deliveries(consumer: Consumer, amqp_url: str) -> None:
     consumer.act.write_text("unavailable")
     publish(amqp_url, queued(1))
-    eventually(lambda: consumer.lines().count("start 1") == 3)
+    wait_for(lambda: consumer.lines().count("start 1") == 3)
     consumer.act.unlink()
     consumer.handled("done 1")
     assert "goes back to its queue" not in consumer.text()
@@ -183,7 +186,7 @@ def test_health_is_served_and_tells_what_is_away(consumer: Consumer) -> None:
 
     def get(path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=patient(5)) as reply:
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -206,6 +209,6 @@ def test_a_process_waits_for_a_broker_that_is_away_and_stops_when_told(tmp_path:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with Consumer(tmp_path, f"amqp://u:secret-word@127.0.0.1:{port}/v") as consumer:
-        eventually(lambda: consumer.said("waiting for the broker"), 20)
+        wait_for(lambda: consumer.said("waiting for the broker"), seconds=20)
         assert "secret-word" not in consumer.text()
         assert consumer.terminate(10) == 0

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +10,7 @@ import psycopg
 from condarium.storage import open_storage
 from deploy.local import processes
 from tests.fixtures.local_run import LocalRun
+from tests.fixtures.patience import wait_for
 
 
 def test_up_twice_is_harmless_and_down_leaves_no_process(local_run: LocalRun) -> None:
@@ -92,6 +92,4 @@ def test_a_database_goes_to_a_file_and_back(local_run: LocalRun, tmp_path: Path)
 
 
 def _until_dead(pid: int) -> None:
-    until = time.monotonic() + 10
-    while processes.start_time(pid) and time.monotonic() < until:
-        time.sleep(0.02)
+    wait_for(lambda: not processes.start_time(pid), what=f"{pid} to end")

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local import processes
 from tests.fixtures.local_run import CHECKOUT, LocalRun
-from tests.fixtures.system import wait_for
+from tests.fixtures.patience import patient, wait_for
 
 pytestmark = pytest.mark.system
 SERVICES = {"api", "registry", "watcher-1", "builder-1", "packager-1"}
@@ -54,7 +54,11 @@ def _sourced_settings_start_every_command(local_run: LocalRun, tmp_path: Path) -
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT / "shared"), "LANG": "C.UTF-8", **settings}
     for arguments in (["check-config"], ["env", "create", str(tmp_path / "environment.yml")]):
         done = subprocess.run(
-            [sys.executable, "-c", command, *arguments], env=environ, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", command, *arguments],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=patient(60),
         )
         assert done.returncode == 0, done.stdout + done.stderr
     assert (Path(settings["CONDARIUM_STORE"]) / "default/envs/tried/bin/python").exists()
@@ -68,7 +72,7 @@ def _a_killed_service_comes_back(local_run: LocalRun) -> None:
 
     def answers() -> bool:
         try:
-            return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+            return httpx.get(f"{url}/readyz", timeout=patient(5)).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from condarium.database import Database, inbox, outbox
 from condarium.database.tables import Inbox, Outbox
 from tests.fixtures.messaging import completed, queued
+from tests.fixtures.patience import patient
 
 WRITERS, EACH = 4, 40
 
@@ -59,10 +60,10 @@ def test_two_numbering_relays_and_many_writers_leave_no_gap_behind_a_reader(data
     writers = [guarded(write) for _ in range(WRITERS)]
     others = [guarded(number), guarded(number), guarded(follow)]
     for thread in writers:
-        thread.join(60)
+        thread.join(patient(60))
     written.set()
     for thread in others:
-        thread.join(60)
+        thread.join(patient(60))
     assert faults == []
     assert read == list(range(1, WRITERS * (EACH + EACH // 5) + 1))
 

@@ -6,12 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from deploy.local.channel import ChannelInfo, make_channel, read_info
+from tests.fixtures.patience import wait_for
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ("click==8.3.1", "click==8.1.8", "markupsafe==3.0.3", "colorama==0.4.6")  # pure, .tar.bz2, compiled
@@ -88,9 +88,8 @@ def test_a_killed_run_leaves_the_old_channel_and_its_rest_is_cleared_away(
     words = [sys.executable, "-m", "deploy.local.channel", str(directory), "--wheel", "colorama==0.4.6"]
     running = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.glob(".channel.partial-*/channel/linux-64/*")) and time.monotonic() < deadline:
-            time.sleep(0.02)  # until it has written something
+        begun = ".channel.partial-*/channel/linux-64/*"
+        wait_for(lambda: list(tmp_path.glob(begun)), seconds=60, what="it to write something", process=running)
         assert running.poll() is None
     finally:
         os.killpg(running.pid, signal.SIGKILL)

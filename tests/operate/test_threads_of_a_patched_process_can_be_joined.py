@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from tests.fixtures.patience import patient
+
 PROGRAM = """
 from condarium.messaging import bootstrap
 bootstrap.patch()
@@ -14,7 +16,7 @@ thread.start()
 begun = time.monotonic()
 for seconds in (0.0, 0.05, -1.0):
     thread.join(seconds)
-assert thread.is_alive() and 0.04 < time.monotonic() - begun < 5
+assert thread.is_alive() and time.monotonic() - begun > 0.04
 
 from eventlet import Timeout
 try:
@@ -33,5 +35,6 @@ print("joined")
 
 
 def test_join_returns_when_its_time_is_over() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
+    """Nobody releases the thread before: a join that waits for its end never returns."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=patient(60))
     assert (done.returncode, done.stdout) == (0, "joined\n"), done.stderr

@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from condarium.oci.connection import Connection
 from condarium.oci.reference import parse_reference
 from condarium.storage import blob_key
 from condarium.work.base_images import Choice, pull
+from tests.fixtures.patience import patient, within
 from tests.fixtures.served import Served, tar_layer
 
 CHOICE = Choice("debian", make_default=False, actor="admin")
@@ -333,9 +333,9 @@ def test_challenges_are_read_whatever_their_form() -> None:
         Challenge("negotiate", {}),
     ]
     assert parse_challenges(["", "=", "\0", 'x="']) == []
-    begun = time.monotonic()
-    assert parse_challenges([" " * 60_000, 'x="' + '\\"' * 30_000]) == []
-    assert time.monotonic() - begun < 5
+    # tried at each blank, it would take a minute
+    with within(1):
+        assert parse_challenges([" " * 60_000, 'x="' + '\\"' * 30_000]) == []
 
 
 def test_a_saved_image_is_imported_from_a_layout(content: Served, foreign: Foreign, tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def command(content: Served, *arguments: str) -> subprocess.CompletedProcess[str
         "CONDARIUM_SECRET": "a-secret-that-is-long-enough-for-tests",
     }
     argv = [sys.executable, "-m", "services.packager.bases", *arguments]
-    return subprocess.run(argv, env=environ, cwd=root, capture_output=True, text=True, timeout=60)
+    return subprocess.run(argv, env=environ, cwd=root, capture_output=True, text=True, timeout=patient(60))
 
 
 def test_an_administrator_pulls_and_chooses_on_the_command_line(content: Served, foreign: Foreign) -> None:

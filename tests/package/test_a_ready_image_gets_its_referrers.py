@@ -14,8 +14,9 @@ from condarium.domain.artifact import ArtifactType
 from condarium.domain.lock import Lock
 from condarium.storage import blob_key
 from services.packager.referrers import referrer_slots
-from tests.fixtures.packager import RunningPackager, running_packager, wait_for
+from tests.fixtures.packager import RunningPackager, running_packager
 from tests.fixtures.packages import Put, lock_of, make_package
+from tests.fixtures.patience import wait_for
 from tests.fixtures.referrers import wait_until_made
 from tests.fixtures.served import Served
 
@@ -167,4 +168,4 @@ def test_a_packager_that_dies_is_followed_by_another(content: Served, tmp_path: 
             row = referrer_sets.state_of(session, build_id)
         return row.attempt if row else None
 
-    assert wait_for(attempts) == 2
+    assert wait_for(attempts, seconds=60) == 2

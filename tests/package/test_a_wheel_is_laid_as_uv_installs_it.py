@@ -18,6 +18,7 @@ from condarium.conda.pieces.placement import PLACEHOLDER
 from condarium.domain.lock import Wheel
 from tests.fixtures.environments import Environment, SolveSample
 from tests.fixtures.packages import archive_of, lock_of, make_wheel
+from tests.fixtures.patience import patient
 from tests.fixtures.rattler_install import Tree, install_packages, prefix_tree, tar_tree
 
 UV = Path(sys.executable).with_name("uv")
@@ -65,7 +66,7 @@ def uv_install(prefix: Path, wheel: Wheel) -> Tree:
     before = prefix_tree(prefix)
     command = [UV, "pip", "install", "--offline", "--no-index", "--no-deps", "--no-cache", "--quiet"]
     requirement = f"{wheel.name} @ {wheel.url}"
-    subprocess.run([*command, "--python", prefix / "bin" / "python", requirement], check=True, timeout=60)
+    subprocess.run([*command, "--python", prefix / "bin" / "python", requirement], check=True, timeout=patient(60))
     after = prefix_tree(prefix)
     return {path: value for path, value in after.items() if path not in before and not path.endswith(TRACES)}
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from tests.fixtures.environments import Environment, SolveSample, dependencies
 from tests.fixtures.installers import make_installer
 from tests.fixtures.packages import Put, archive_of, lock_of, make_package
+from tests.fixtures.patience import patient, wait_for
 
 BARE = {"PATH": "/usr/bin:/bin"}
 PLACEHOLDER = "/build" + "x" * 200
@@ -250,18 +250,19 @@ def test_what_fails_in_the_middle_leaves_nothing(small: Path, tmp_path: Path, fa
 def test_an_interrupted_one_leaves_nothing(small: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "tar").write_text(f"#!/bin/sh\n/bin/tar \"$@\"\ntouch '{tmp_path}/reached'\nsleep 0.4\n")
+    until_sent = f"while [ ! -e '{tmp_path}/sent' ]; do sleep 0.02; done"
+    (tools / "tar").write_text(f"#!/bin/sh\n/bin/tar \"$@\"\ntouch '{tmp_path}/reached'\n{until_sent}\n")
     (tools / "tar").chmod(0o755)
     for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         environ = {"PATH": f"{tools}:/usr/bin:/bin"}
         command = ["sh", str(small), "-b", "-p", str(tmp_path / "env")]
         with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
-            until = time.monotonic() + 20
-            while not (tmp_path / "reached").exists() and time.monotonic() < until:
-                time.sleep(0.01)
+            wait_for((tmp_path / "reached").exists, process=running)
             running.send_signal(sent)
-            assert running.wait(20) == 128 + sent
+            (tmp_path / "sent").touch()
+            assert running.wait(patient(20)) == 128 + sent
         (tmp_path / "reached").unlink()
+        (tmp_path / "sent").unlink()
         assert not (tmp_path / "env").exists()
 
 

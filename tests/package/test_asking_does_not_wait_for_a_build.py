@@ -5,6 +5,7 @@ from pathlib import Path
 
 from condarium.database import artifacts, builds, leases
 from condarium.domain.artifact import ArtifactState, ArtifactType
+from tests.fixtures.patience import patient
 from tests.fixtures.served import Served, served
 
 IMAGE = ArtifactType.DOCKER_MANIFEST
@@ -24,7 +25,7 @@ def test_a_pull_beside_the_transaction_that_stores_the_locks(database_url: str, 
             assert held is not None
         with content.database.transaction() as session:
             build = builds.load_claimed(session, held)
-            assert pool.submit(ask, content, made.build_id).result(5) == ArtifactState.REQUESTED
+            assert pool.submit(ask, content, made.build_id).result(patient(5)) == ArtifactState.REQUESTED
             artifacts.request_eager(session, build, [IMAGE])
         with content.database.transaction() as session:
             rows = artifacts.of_build(session, made.build_id)

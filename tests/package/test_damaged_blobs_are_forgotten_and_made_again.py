@@ -20,8 +20,9 @@ from condarium.storage import blob_key
 from services.packager.base_image import store_base
 from services.packager.referrers import referrer_slots
 from services.packager.sweeping import verifying
-from tests.fixtures.packager import ROOT, RunningPackager, running_packager, wait_for
+from tests.fixtures.packager import ROOT, RunningPackager, running_packager
 from tests.fixtures.packages import Put, lock_of, make_package
+from tests.fixtures.patience import wait_for
 from tests.fixtures.referrers import wait_until_made
 from tests.fixtures.served import Served
 
@@ -168,14 +169,14 @@ def test_a_damaged_copy_of_a_package_is_fetched_again_when_it_is_asked_for(
             environment = builds.load(session, build_id).environment
             return package_copies.demand(session, environment, lock.conda[0], actor="test").parts
 
-    made = wait_for(copy)
+    made = wait_for(copy, seconds=60)
     assert asked.parts is None
     for part in (made.archive, made.info, made.index):
         assert isinstance(part, Part)
     damage(packager, made.info.digest)
     assert verify(packager, repair=True)["repaired"] == 1
     assert copy() is None, "it is asked for anew"
-    assert wait_for(copy) == made
+    assert wait_for(copy, seconds=60) == made
     assert verify(packager)["bad"] == []
 
 

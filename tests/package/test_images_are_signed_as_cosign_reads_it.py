@@ -26,7 +26,7 @@ from condarium.domain.referrers.envelope import SigningKey
 from condarium.domain.sealing import Vault
 from condarium.storage import blob_key
 from services.packager.handlers import Work
-from tests.fixtures.packager import wait_for
+from tests.fixtures.patience import wait_for
 from tests.fixtures.referrers import publish, referring, rich_lock, wait_until_made
 from tests.fixtures.served import Served, make_lock, served
 
@@ -236,12 +236,12 @@ def test_rotation_keeps_old_signatures_and_signs_anew_on_demand(content: Served,
         fingerprint = signing_keys.ensure(session, vault(work)).fingerprint
         assert referrer_sets.request_again(session, fingerprint) == 1
 
-    def again() -> bool | None:
+    def again() -> bool:
         with content.database.transaction() as session:
             row = referrer_sets.state_of(session, old_build)
-        return True if row is not None and row.state == "READY" and row.fingerprint == fingerprint else None
+        return row is not None and row.state == "READY" and row.fingerprint == fingerprint
 
-    wait_for(again, 60)
+    wait_for(again, seconds=60)
     assert signed_by(old_build, old_image) == [old, new]
     after = manifests(content, old_build, old_image)
     assert before <= {one.digest for one, _ in after}
@@ -258,13 +258,12 @@ def test_making_them_again_changes_nothing(content: Served, work: Work) -> None:
     with content.database.transaction() as session:
         referrer_sets.request(session, build_id)
 
-    def again() -> bool | None:
+    def again() -> bool:
         with content.database.transaction() as session:
             row = referrer_sets.state_of(session, build_id)
-        done = row is not None and row.state == "READY" and row.made_on != first.made_on
-        return True if done else None
+        return row is not None and row.state == "READY" and row.made_on != first.made_on
 
-    wait_for(again, 60)
+    wait_for(again, seconds=60)
     assert [one for one, _ in manifests(content, build_id, digest)] == before
 
 

@@ -20,8 +20,9 @@ from condarium.domain.lock import Lock
 from condarium.work.child import Child, spawned
 from services.packager.children import Ticket, _Lane
 from services.packager.jobs import PieceJob
-from tests.fixtures.packager import RunningPackager, running_packager, start_renderer, wait_for
+from tests.fixtures.packager import RunningPackager, running_packager, start_renderer
 from tests.fixtures.packages import Put, lock_of, make_package
+from tests.fixtures.patience import wait_for, within
 from tests.fixtures.served import Served
 
 
@@ -110,9 +111,9 @@ def test_a_killed_renderer_is_replaced_and_the_artifact_tried_again(
         return started[-1]
 
     with running_packager(content, tmp_path / "cache", start=start, packager_slots=1) as packager:
-        wait_for(lambda: started or None)
+        wait_for(lambda: started, seconds=60)
         build_id = packager.build("env", lock, eager=["CONDA_PACK"])
-        wait_for(lambda: True if pieces_of(content) else None)
+        wait_for(lambda: pieces_of(content), seconds=60)
         # Frozen first, so that it dies with a job in hand, however quick it is: between jobs its death costs nothing.
         os.kill(started[0].pid, signal.SIGSTOP)
         time.sleep(0.5)
@@ -133,7 +134,7 @@ def test_a_fault_of_the_world_is_tried_again_and_then_final(
 ) -> None:
     gone = type(lock.conda[0])({**lock.conda[0].raw, "sha256": "ab" * 32})
     build_id = packager.build("env", lock_of([gone]), eager=["CONDA_PACK"])
-    wait_for(lambda: True if "tried again at" in (packager.artifact(build_id, "CONDA_PACK").reason or "") else None)
+    wait_for(lambda: "tried again at" in (packager.artifact(build_id, "CONDA_PACK").reason or ""), seconds=60)
     row = packager.wait(build_id, "CONDA_PACK", state="FAILED")
     assert row.attempt == 3
     assert row.reason is not None
@@ -189,7 +190,7 @@ def test_a_failed_artifact_is_made_after_a_retry(packager: RunningPackager, lock
 def test_whoever_lost_its_lease_writes_nothing(content: Served, tmp_path: Path, lock: Lock) -> None:
     with running_packager(content, tmp_path / "cache", heartbeat_seconds=0.05) as packager:
         build_id = packager.build("env", lock, eager=["CONDA_PACK"])
-        wait_for(lambda: True if packager.artifact(build_id, "CONDA_PACK").state == "MAKING" else None)
+        wait_for(lambda: packager.artifact(build_id, "CONDA_PACK").state == "MAKING", seconds=60)
         with content.database.transaction() as session:
             session.execute(text("update build_artifacts set owner = 'somebody else', attempt = 7"))
         time.sleep(1.5)
@@ -212,12 +213,19 @@ def test_an_expired_lease_is_taken_over_and_a_hopeless_one_ended(content: Served
         assert ended.reason == "given up: the packager died in each of 3 attempts"
 
 
-def test_a_stop_gives_back_what_is_not_done(content: Served, tmp_path: Path, lock: Lock) -> None:
-    with running_packager(content, tmp_path / "cache", start=never_ready, packager_slots=1) as packager:
+def test_a_stop_gives_back_what_is_not_done(
+    content: Served, tmp_path: Path, lock: Lock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.packager.slots.DRAIN_SECONDS", 0.5)
+    with ExitStack() as stack:
+        packager = stack.enter_context(
+            running_packager(content, tmp_path / "cache", start=never_ready, packager_slots=1)
+        )
         build_id = packager.build("env", lock, eager=["CONDA_PACK"])
-        wait_for(lambda: True if packager.artifact(build_id, "CONDA_PACK").state == "MAKING" else None)
-        began = time.monotonic()
-    assert time.monotonic() - began < 15
+        wait_for(lambda: packager.artifact(build_id, "CONDA_PACK").state == "MAKING", seconds=60)
+        # whoever is not told is given up by each of those that wait after ten seconds
+        with within(2):
+            stack.close()
     row = packager.artifact(build_id, "CONDA_PACK")
     assert (row.state, row.owner, row.attempt) == ("REQUESTED", None, 0)
 
@@ -243,7 +251,7 @@ def test_a_key_has_one_maker_until_it_is_dropped_or_dies(database: Database) -> 
     assert other.take(key)
     other.close()
     # The server lets go of a session's locks a moment after its connection has closed.
-    wait_for(lambda: one.take(key) or None)
+    wait_for(lambda: one.take(key))
     one.close()
     with database.transaction() as session:
         record(session, Known(key, "ab" * 32, 5, {"a": 1}), kind="layer")

@@ -19,8 +19,9 @@ from condarium.domain.sealing import Vault
 from services.packager.referrers import referrer_slots
 from tests.fixtures.containers import Client
 from tests.fixtures.docker_registry import PASSWORD, USER, DockerRegistry, docker_registry
-from tests.fixtures.packager import ROOT, RunningPackager, running_packager, wait_for
+from tests.fixtures.packager import ROOT, RunningPackager, running_packager
 from tests.fixtures.packages import Put, lock_of, make_package
+from tests.fixtures.patience import patient, wait_for
 from tests.fixtures.served import Served
 
 SECRET = "packager-test-secret"
@@ -61,7 +62,7 @@ def wait_until(content: Served, state: str, *, build_id: int, seconds: float = 6
         found = next((each for each in listed(content) if each.row.build_id == build_id), None)
         return found if found is not None and found.row.state == state else None
 
-    return wait_for(look, seconds)
+    return wait_for(look, seconds=seconds)
 
 
 def events(content: Served, name: str) -> list[dict[str, object]]:
@@ -124,7 +125,8 @@ def test_a_second_environment_sends_only_what_is_missing(
             if (row := wait_until(packager.content, "READY", build_id=first.row.build_id)).row.ready_on
             != first.row.ready_on
             else None
-        )
+        ),
+        seconds=60,
     )
     assert again.row.counts["present"] == len(sent)
     assert again.row.counts["sent"] == again.row.counts["mounted"] == 0
@@ -163,7 +165,8 @@ def test_wrong_credentials_are_told_at_once_and_right_ones_work(
                 found
                 if "with the credential that is kept" in ((found := listed(content)[0]).row.reason or "")
                 else None
-            )
+            ),
+            seconds=60,
         )
         assert wrong.row.state == "FAILED"
         assert "not-the-password" not in (wrong.row.reason or "")
@@ -186,7 +189,9 @@ def test_a_registry_that_is_away_is_tried_again(content: Served, lock: Lock, tmp
     ):
         add_rule(content, Rule(away.url, referrers=False))
         build_id = packager.build("science", lock, eager=("DOCKER_MANIFEST",))
-        said = wait_for(lambda: next((each.row.reason for each in listed(content) if each.row.reason), None))
+        said = wait_for(
+            lambda: next((each.row.reason for each in listed(content) if each.row.reason), None), seconds=60
+        )
         assert "does not answer" in said
         assert "tried again at" in said
         away.start()
@@ -237,11 +242,11 @@ def test_a_push_that_dies_is_finished_by_another_packager(
     add_rule(content, Rule(there.url, referrers=False))
     process = _pushing_process(content, tmp_path)
     try:
-        wait_for(lambda: there.uploads() or None)
+        wait_for(there.uploads, seconds=60)
         process.send_signal(signal.SIGKILL)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(patient(10))
     before = there.uploads()
     assert listed(content)[0].row.state == "MAKING"
     with running_packager(content, tmp_path / "cache"):
@@ -276,7 +281,7 @@ push.Target._send = slowly
 settings = packager_settings(database_url, storage_url, Path(cache), lease_seconds=2.0, heartbeat_seconds=0.5)
 work = Work(Database(database_url), open_storage(storage_url), settings, ChannelSettings(), owner="killed")
 publishing_slots(work).start()
-time.sleep(60)
+time.sleep(600)
 """
 
 

@@ -6,6 +6,7 @@ import psycopg
 from sqlalchemy import text
 
 from condarium.database import Database
+from tests.fixtures.patience import patient
 
 OURS = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'closing'"
 
@@ -24,7 +25,7 @@ def test_a_transaction_in_a_thread_ends_before_its_connection_is_closed(database
 
     thread = threading.Thread(target=work)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(patient(10))
     database.close()
     assert done
     thread.join()

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from condarium.database import Database, counts, environments, namespaces
 from condarium.domain.specification import parse
 from condarium.work.submission import submit
+from tests.fixtures.patience import patient
 
 #: of namespaces, environments, builds: counted, and as the triggers have summed them
 TRUTH = text(
@@ -59,7 +60,7 @@ def test_writers_beside_each_other_neither_wait_in_a_ring_nor_lose_a_count(datab
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join(patient(60))
     assert not faults
     assert _ask(database, SUMS) == _ask(database, TRUTH)
     with database.transaction() as session:

@@ -19,6 +19,7 @@ from condarium.conda.matchspec import check
 from condarium.conda.solve import Wish, solve_platform
 from condarium.domain.lock import Lock, Wheel
 from condarium.domain.specification import parse
+from tests.fixtures.patience import patient
 
 FORGE = "https://conda.anaconda.org/conda-forge"
 WHEEL = Wheel(
@@ -149,7 +150,7 @@ print(json.dumps({"packages": packages, "explicit": text, "channels": [c.url for
 
 
 def read_by_conda_lock(path: Path) -> dict[str, Any]:
-    run = subprocess.run([sys.executable, "-c", CONDA_LOCK, path], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", CONDA_LOCK, path], capture_output=True, text=True, timeout=patient(60))
     assert run.returncode == 0, run.stderr
     result: dict[str, Any] = json.loads(run.stdout)
     return result

@@ -1,7 +1,6 @@
 """What lists are read with: broken connections are replaced, an outage is told at once, nothing can be written."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from condarium.database.reads import Reads
 from condarium.errors import Unavailable
+from tests.fixtures.patience import within
 from tests.fixtures.statements import Statements, listening_to
 
 Ask = Callable[[Reads], Awaitable[Any]]
@@ -40,17 +40,15 @@ def test_connections_that_broke_while_idle_are_replaced(database_url: str) -> No
 def test_an_outage_is_told_at_once_and_ends_by_itself(database_url: str) -> None:
     forwarder = Statements(database_url)
 
-    async def ask(reads: Reads) -> float:
-        began = time.monotonic()
-        with pytest.raises(Unavailable):
+    async def ask(reads: Reads) -> None:
+        # a read that waits does so for half a minute
+        with within(3), pytest.raises(Unavailable):
             await reads.row("select 1", {})
-        took = time.monotonic() - began
         forwarder.open()
         assert await reads.row("select 1", {}) == (1,)
-        return took
 
     try:
-        assert run(forwarder.url, ask) < 3
+        run(forwarder.url, ask)
     finally:
         forwarder.close()
 

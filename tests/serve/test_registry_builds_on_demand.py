@@ -15,7 +15,7 @@ from condarium.database import artifacts, builds, namespaces, outbox, settings
 from condarium.database.settings import Place
 from condarium.domain.artifact import ArtifactType
 from condarium.events import BuildFailed
-from tests.fixtures.packager import wait_for
+from tests.fixtures.patience import CLIENT_SECONDS, patient, wait_for
 from tests.fixtures.registry import TOKEN, RunningRegistry, running_registry
 from tests.fixtures.served import make_lock
 
@@ -29,7 +29,7 @@ PEOPLE = {
 
 def pull(registry: RunningRegistry, name: str, tag: str = "latest", token: str | None = TOKEN) -> httpx.Response:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return httpx.get(f"http://{registry.address}/v2/{name}/manifests/{tag}", headers=headers, timeout=30)
+    return httpx.get(f"http://{registry.address}/v2/{name}/manifests/{tag}", headers=headers, timeout=CLIENT_SECONDS)
 
 
 def said(reply: httpx.Response) -> tuple[int, str, str]:
@@ -72,14 +72,17 @@ def pulling(registry: RunningRegistry, name: str, tag: str = "latest", **more: A
     before = builds_of(registry)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(pull, registry, name, tag, **more)
-        yield waiting, wait_for(lambda: next((each for each in builds_of(registry) if each not in before), None))
+        yield (
+            waiting,
+            wait_for(lambda: next((each for each in builds_of(registry) if each not in before), None), seconds=60),
+        )
 
 
 def pulled(registry: RunningRegistry, name: str, tag: str = "latest", lock: str = "a", **more: Any) -> tuple[int, str]:
     """The build of a first pull, and the digest that it got."""
     with pulling(registry, name, tag, **more) as (waiting, build_id):
         digest = answer(registry, build_id, lock)
-        assert waiting.result(20).headers["docker-content-digest"] == f"sha256:{digest}"
+        assert waiting.result(patient(20)).headers["docker-content-digest"] == f"sha256:{digest}"
     return build_id, digest
 
 
@@ -110,11 +113,11 @@ def test_a_pull_by_packages_builds_them_once(registry: RunningRegistry) -> None:
     names = ["dynamic/python.eq.3.11/numpy", "dynamic/numpy/python.eq.3.11", "conda-store-dynamic/numpy/python.eq.3.11"]
     with ThreadPoolExecutor(6) as pool:
         waiting = [pool.submit(pull, registry, name) for name in names * 2]
-        build_id = wait_for(lambda: found[0] if (found := builds_of(registry)) else None)
+        build_id = wait_for(lambda: found[0] if (found := builds_of(registry)) else None, seconds=60)
         ((spec,),) = rows(registry, "select spec from specifications")
         assert spec["dependencies"] == ["numpy", "python =3.11"]
         digest = answer(registry, build_id)
-        replies = [pending.result(20) for pending in waiting]
+        replies = [pending.result(patient(20)) for pending in waiting]
     assert {reply.headers.get("docker-content-digest") for reply in replies} == {f"sha256:{digest}"}
     assert builds_of(registry) == [build_id]
     assert pull(registry, names[0]).status_code == 200
@@ -138,7 +141,7 @@ def test_what_lists_call_it_is_pulled_too_and_builds_nothing(registry: RunningRe
 def test_a_failure_is_told_and_not_tried_again_at_once(registry: RunningRegistry) -> None:
     with pulling(registry, "dynamic/nonesuch") as (waiting, build_id):
         fail(registry, build_id, "nonesuch does not exist")
-        status, code, message = said(waiting.result(10))
+        status, code, message = said(waiting.result(patient(10)))
         assert (status, code) == (404, "MANIFEST_UNKNOWN")
         assert "nonesuch does not exist" in message
     assert pull(registry, "dynamic/nonesuch").status_code == 404
@@ -146,7 +149,7 @@ def test_a_failure_is_told_and_not_tried_again_at_once(registry: RunningRegistry
     age(registry, build_id, 31)
     with pulling(registry, "dynamic/nonesuch") as (waiting, second):
         answer(registry, second)
-        assert waiting.result(20).status_code == 200
+        assert waiting.result(patient(20)).status_code == 200
 
 
 def test_the_latest_is_solved_again_when_it_is_old(registry: RunningRegistry) -> None:
@@ -159,7 +162,7 @@ def test_the_latest_is_solved_again_when_it_is_old(registry: RunningRegistry) ->
     age(registry, second, 25 * 3600)
     with pulling(registry, "dynamic/numpy") as (waiting, third):
         fail(registry, third, "the channel has lost it")
-        assert waiting.result(20).headers["docker-content-digest"] == f"sha256:{after}", "served as it was"
+        assert waiting.result(patient(20)).headers["docker-content-digest"] == f"sha256:{after}", "served as it was"
     assert pull(registry, "dynamic/numpy").status_code == 200
     assert builds_of(registry) == [first, second, third]
 
@@ -225,7 +228,7 @@ def test_shell_and_arm64_reach_the_build(registry: RunningRegistry) -> None:
         registry.complete(build_id)
         registry.make_image(build_id)
         registry.publish()
-        assert waiting.result(20).status_code == 200
+        assert waiting.result(patient(20)).status_code == 200
 
 
 def test_shell_leaves_out_what_the_channels_do_not_have(registry: RunningRegistry) -> None:
@@ -244,7 +247,7 @@ def test_shell_leaves_out_what_the_channels_do_not_have(registry: RunningRegistr
         assert spec["dependencies"] == ["numpy", "coreutils"]
         assert "image_command" not in kept
         answer(registry, build_id)
-        assert waiting.result(20).status_code == 200
+        assert waiting.result(patient(20)).status_code == 200
 
 
 def test_settings_choose_channels_and_refuse(registry: RunningRegistry) -> None:
@@ -261,7 +264,7 @@ def test_settings_choose_channels_and_refuse(registry: RunningRegistry) -> None:
         ((spec,),) = rows(registry, "select spec from specifications")
         assert spec["channels"] == ["bioconda", "conda-forge"]
         answer(registry, build_id)
-        assert waiting.result(20).status_code == 200
+        assert waiting.result(patient(20)).status_code == 200
     status, code, message = said(pull(registry, "dynamic/pandas"))
     assert (status, code) == (403, "DENIED")
     assert "quota_builds" in message
@@ -358,11 +361,11 @@ def test_twins_in_zstd_have_the_same_tags(registry: RunningRegistry) -> None:
     query = "select artifact_type, priority from build_artifacts order by id"
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(pull, registry, "dynamic/numpy", f"{make_lock('a').hash}-zstd")
-        asked = wait_for(lambda: found if len(found := rows(registry, query)) > 1 else None)
+        asked = wait_for(lambda: found if len(found := rows(registry, query)) > 1 else None, seconds=60)
         assert tuple(asked[-1]) == ("DOCKER_MANIFEST_ZSTD", 10)
         held = registry.claim(build_id, ArtifactType.DOCKER_MANIFEST_ZSTD)
         with registry.database.transaction() as session:
             artifacts.fail(session, held, builds.load(session, build_id), message="no room")
         registry.publish()
-        assert "no room" in said(waiting.result(20))[2]
+        assert "no room" in said(waiting.result(patient(20)))[2]
     assert builds_of(registry) == [build_id]

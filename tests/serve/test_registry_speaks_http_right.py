@@ -13,6 +13,7 @@ from condarium.domain.image.index import DOCKER_LIST, OCI_INDEX
 from services.registry.faults import ManifestUnknown
 from services.registry.negotiation import accepted, choose
 from tests.fixtures.gateway import token_of
+from tests.fixtures.patience import patient
 from tests.fixtures.registry import RunningRegistry, running_registry
 from tests.fixtures.served import make_lock
 
@@ -44,7 +45,7 @@ def registry(
 def raw(registry: RunningRegistry, target: str, method: str = "GET", *headers: str) -> tuple[int, bytes]:
     """A request as it stands, without the repairs of a client: status and body."""
     host, _, port = registry.address.partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=patient(20)) as connection:
         lines = [f"{method} {target} HTTP/1.1", f"Host: {registry.address}", "Connection: close", *headers]
         connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
         received = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.patience import patient
 
 BUILD, SPEC = "/api/v1/build/", "/api/v1/specification/"
 
@@ -48,7 +49,7 @@ class Reply:
 
 
 def raw(house: RunningGateway, method: str, path: str, body: bytes | None, **headers: str) -> Reply:
-    connection = http.client.HTTPConnection(urlsplit(house.address).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(house.address).netloc, timeout=patient(20))
     try:
         authorization = house.admin.headers["authorization"]
         connection.request(method, path, body, {"Authorization": authorization, **headers})

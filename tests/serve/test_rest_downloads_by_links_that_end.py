@@ -12,6 +12,7 @@ from condarium.database import archives, builds
 from condarium.domain.artifact import ArtifactType
 from condarium.storage import blob_key, signing
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.patience import wait_for
 from tests.fixtures.served import make_lock
 
 LOCKFILE = b'{"version": 1}'
@@ -189,10 +190,7 @@ def test_a_client_that_goes_leaves_no_open_file(gateway: RunningGateway) -> None
     for _ in range(5):
         with httpx.Client(base_url=gateway.address) as client, client.stream("GET", location) as reply:
             next(reply.iter_raw(1000))
-    until = time.monotonic() + 5
-    while _open_blobs() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not _open_blobs()
+    wait_for(lambda: not _open_blobs(), what=lambda: f"files to be closed: {_open_blobs()}")
     assert threading.active_count() <= before + 20
 
 

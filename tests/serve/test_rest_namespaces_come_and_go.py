@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from condarium.database import Database, builds, namespaces, outbox
 from tests.fixtures.gateway import RunningGateway
-from tests.fixtures.roles import MEMBER, eventually, make, ok, problem, roles_of
+from tests.fixtures.patience import patient, wait_for
+from tests.fixtures.roles import MEMBER, in_force, make, ok, problem, roles_of
 
 
 def test_a_namespace_is_made_shown_described_and_deleted(gateway: RunningGateway) -> None:
@@ -122,7 +123,7 @@ def test_a_submission_while_the_namespace_is_deleted_is_not_lost_in_it(database_
         thread.start()
         thread.join(0.3)
         assert thread.is_alive(), "it did not wait"
-    thread.join(10)
+    thread.join(patient(10))
     database.close()
     assert found
     assert found[0] != first
@@ -136,11 +137,11 @@ def test_a_deletion_and_a_builder_wait_for_each_other_in_one_order(gateway: Runn
         with gateway.database.transaction() as session:
             build = builds.load(session, build_id, lock=True)
             deleted = pool.submit(gateway.admin.delete, f"/api/v1/{path}")
-            eventually(lambda: waits_for_a_row(gateway))
+            wait_for(lambda: waits_for_a_row(gateway))
             for words in ("once", "twice"):
                 build.status_info = words
                 session.flush()
-        assert deleted.result(10).status_code == 200
+        assert deleted.result(patient(10)).status_code == 200
 
 
 def waits_for_a_row(gateway: RunningGateway) -> bool:
@@ -155,9 +156,9 @@ def test_who_makes_a_name_anew_inherits_no_roles(gateway: RunningGateway) -> Non
     ok(http.put("/api/v1/namespace/mine/", json={"role_mappings": {"team/*": ["viewer"]}}))
     ok(http.post("/api/v1/namespace/team/role", json={"other_namespace": "mine", "role": "admin"}))
     ok(http.post("/api/v1/namespace/mine/role", json={"other_namespace": "team", "role": "admin"}))
-    eventually(lambda: roles_of(gateway, MEMBER).get("team/*") == ["admin", "viewer"])
+    in_force(lambda: roles_of(gateway, MEMBER).get("team/*") == ["admin", "viewer"])
     ok(http.delete("/api/v1/namespace/mine/"))
-    eventually(lambda: "team/*" not in roles_of(gateway, MEMBER))
+    in_force(lambda: "team/*" not in roles_of(gateway, MEMBER))
     make(gateway, "mine")
     time.sleep(0.2)
     assert "team/*" not in roles_of(gateway, MEMBER)

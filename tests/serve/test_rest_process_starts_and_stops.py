@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.fixtures.gateway import healthy
+from tests.fixtures.patience import CLIENT_SECONDS, patient, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,24 +55,12 @@ def process(environ: dict[str, str], log: Path) -> Iterator[subprocess.Popen[byt
         started.wait()
 
 
-def wait(client: httpx.Client, seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            client.get("/healthz")
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("the gateway did not start")
-
-
 def test_it_serves_logs_and_stops_while_streams_are_open(database_url: str, storage_dir: Path, tmp_path: Path) -> None:
     environ = environment(database_url, storage_dir)
     log = tmp_path / "log"
     url = f"http://127.0.0.1:{environ['CONDARIUM_API_PORT']}"
-    with process(environ, log) as started, httpx.Client(base_url=url, timeout=20) as client:
-        wait(client)
+    with process(environ, log) as started, httpx.Client(base_url=url, timeout=CLIENT_SECONDS) as client:
+        wait_for(lambda: healthy(client), seconds=20, what="the gateway to start", process=started)
         ready = client.get("/readyz")
         assert (ready.status_code, list(ready.json()["away"])) == (503, ["broker"])
         body = {"specification": "name: a\ndependencies: [zlib]\n"}
@@ -82,14 +72,12 @@ def test_it_serves_logs_and_stops_while_streams_are_open(database_url: str, stor
             # The gateway's own relay numbers events though the broker is away.
             assert "event: build.queued.v1" in (next(lines) for _ in range(6))
             with (
-                httpx.Client(base_url=url, timeout=20) as other,
+                httpx.Client(base_url=url, timeout=CLIENT_SECONDS) as other,
                 other.stream("GET", "/api/v1/build/1/logs/stream/") as follower,
             ):
                 assert next(follower.iter_lines()).startswith("event: status")
-                began = time.monotonic()
                 started.send_signal(signal.SIGTERM)
-                assert started.wait(10) == 0
-                assert time.monotonic() - began < 5
+                assert started.wait(patient(10)) == 0
     records = [json.loads(line) for line in log.read_text().splitlines()]
     requests = [record for record in records if record["message"] == "request"]
     submitted = next(record for record in requests if record["path"] == "/api/v1/specification/")
@@ -113,7 +101,7 @@ def test_a_wrong_setting_is_one_sentence(
 ) -> None:
     log = tmp_path / "log"
     with process(environment(database_url, storage_dir, **more), log) as started:
-        assert started.wait(20) == 2
+        assert started.wait(patient(20)) == 2
     assert sentence in log.read_text()
     assert "Traceback" not in log.read_text()
 
@@ -123,7 +111,7 @@ def test_a_database_without_schema_names_the_command(
 ) -> None:
     log = tmp_path / "log"
     with process(environment(empty_database_url, storage_dir), log) as started:
-        assert started.wait(20) == 2
+        assert started.wait(patient(20)) == 2
     assert "python -m condarium.database migrate" in log.read_text()
 
 
@@ -134,7 +122,7 @@ def test_a_taken_port_is_one_sentence(database_url: str, storage_dir: Path, tmp_
         holder.bind(("127.0.0.1", int(environ["CONDARIUM_API_PORT"])))
         holder.listen()
         with process(environ, log) as started:
-            assert started.wait(20) == 2
+            assert started.wait(patient(20)) == 2
     assert "CONDARIUM_API_PORT: cannot listen" in log.read_text()
     assert "Traceback" not in log.read_text()
 
@@ -151,7 +139,7 @@ def test_a_taken_port_is_one_sentence(database_url: str, storage_dir: Path, tmp_
 def test_wrong_bindings_stop_the_start(service: str, name: str, value: str, said: str, tmp_path: Path) -> None:
     environ = environment("postgresql://u:p@127.0.0.1:1/none", tmp_path, **{name: value})
     command = [sys.executable, "-m", f"services.{service}"]
-    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=patient(60))
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"{name}: {said}")
     assert ended.stderr.count("\n") == 1

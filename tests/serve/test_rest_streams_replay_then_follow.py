@@ -16,6 +16,7 @@ from condarium.domain.artifact import ArtifactType
 from condarium.http import feed as feeds
 from services.api import streams
 from tests.fixtures.gateway import TOKEN, RunningGateway
+from tests.fixtures.patience import CLIENT_SECONDS, patient
 from tests.fixtures.served import make_lock
 
 
@@ -50,7 +51,7 @@ class Stream:
 @contextmanager
 def stream(gateway: RunningGateway, path: str, **headers: str) -> Iterator[Stream]:
     with (
-        httpx.Client(base_url=gateway.address, timeout=10) as client,
+        httpx.Client(base_url=gateway.address, timeout=CLIENT_SECONDS) as client,
         client.stream("GET", path, headers=headers) as reply,
     ):
         assert reply.status_code == 200, reply.read()
@@ -304,7 +305,7 @@ def test_a_stream_asked_for_before_the_feed_has_begun_waits_for_it(database_url:
         await asyncio.sleep(0.1)
         assert not waiting.done()
         running = asyncio.create_task(feed.run())
-        await asyncio.wait_for(waiting, 4)
+        await asyncio.wait_for(waiting, patient(4))
         await asyncio.sleep(0.5)  # its first read has ended
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -12,6 +12,7 @@ import pytest
 from services.api.declaration import DeclaredRoute
 from services.api.service import application
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.patience import patient
 from tests.fixtures.rest_scenario import prepare
 from tests.fixtures.wrong_inputs import TABLE, Row
 
@@ -49,7 +50,7 @@ def ask(house: RunningGateway, row: Row) -> tuple[int, str, bytes]:
     """Code, media type, body. http.client sends the path as it is; httpx would tidy it up."""
     method, path, body, _, _ = row
     content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-    connection = http.client.HTTPConnection(urlsplit(house.address).netloc, timeout=20)
+    connection = http.client.HTTPConnection(urlsplit(house.address).netloc, timeout=patient(20))
     try:
         connection.request(method, path, content, {"Authorization": house.admin.headers["authorization"]})
         reply = connection.getresponse()

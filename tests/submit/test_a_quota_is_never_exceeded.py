@@ -20,6 +20,7 @@ from condarium.domain.quota import Usage
 from condarium.errors import QuotaExceeded
 from condarium.work.submission import Submitted, submit
 from tests.fixtures.gateway import RunningGateway, token_of
+from tests.fixtures.patience import CLIENT_SECONDS
 from tests.fixtures.registry import TOKEN, RunningRegistry
 from tests.fixtures.served import make_lock
 
@@ -296,6 +297,6 @@ def test_a_pull_by_packages_is_held_to_the_quota(registry: RunningRegistry) -> N
         space = namespaces.ensure(session, "dynamic", actor="test", reserved=True)
         settings.change(session, Place(space.id), {"quota_builds": 0}, actor="test")
     url = f"http://{registry.address}/v2/dynamic/numpy/manifests/latest"
-    reply = httpx.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+    reply = httpx.get(url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=CLIENT_SECONDS)
     assert (reply.status_code, reply.json()["errors"][0]["code"]) == (403, "DENIED")
     assert "its quota is 0" in reply.json()["errors"][0]["message"]

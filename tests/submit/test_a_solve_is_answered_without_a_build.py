@@ -1,7 +1,6 @@
 """GET /specification/ and POST /solve/ with a real builder: what would be built, and what would change."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import psycopg
 import pytest
 
 from tests.fixtures.http_directory import serve_directory
-from tests.fixtures.system import System, wait_for
+from tests.fixtures.patience import patient, wait_for, within
+from tests.fixtures.system import System
 
 #: as conda-store's client emits it: no slash before the query, one behind its last value
 CLIENT = "/api/v1/specification?channels=conda-forge&conda=python&conda=flask%3E%3D1/"
@@ -59,13 +59,12 @@ def test_the_client_of_conda_store_gets_what_its_table_shows(workshop: System) -
 def test_the_same_question_is_looked_at_again_and_not_solved_again(workshop: System) -> None:
     first = rows(workshop.api.get("/api/v1/specification/?channel=conda-forge&conda=tzdata"))
     answered = solves_of(workshop, "spec->'dependencies' = '[\"tzdata\"]'")
-    began = time.monotonic()
-    again = rows(workshop.api.get("/api/v1/specification/?channel=conda-forge&conda=tzdata"))
+    with within(20):
+        again = rows(workshop.api.get("/api/v1/specification/?channel=conda-forge&conda=tzdata"))
     assert again == first
     later = solves_of(workshop, "spec->'dependencies' = '[\"tzdata\"]'")
     assert len(answered) == len(later) == 1
     assert later[0][1] == answered[0][1] + 1, "freshness 0: a child looks at the channels"
-    assert time.monotonic() - began < 20
 
 
 def test_the_same_question_at_the_same_time_is_one(workshop: System) -> None:
@@ -130,7 +129,7 @@ def test_neither_solves_nor_builds_wait_for_the_other(workshop: System, tmp_path
         channel.hang_on = "repodata_shards.msgpack.zst"
         stuck = [workshop.submit(spec(f"stuck-{each}", "tzdata", channels=[channel.url])) for each in "ab"]
         wait_for(lambda: all(workshop.build(each)["status"] == "BUILDING" for each in stuck), seconds=30)
-        assert channel.hanging.wait(30)
+        assert channel.hanging.wait(patient(30))
         waiting = workshop.submit(spec("waiting", "tzdata"))
         rows(workshop.api.get("/api/v1/specification/?channel=conda-forge&conda=ca-certificates"))
         assert workshop.build(waiting)["status"] == "QUEUED", "the slots of builds were not full"

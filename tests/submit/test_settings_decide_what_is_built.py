@@ -17,6 +17,7 @@ from condarium.errors import Conflict, PolicyError, SpecificationError
 from condarium.work import policy
 from condarium.work.submission import Submitted, submit, submit_again
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.patience import CLIENT_SECONDS
 from tests.fixtures.registry import TOKEN, RunningRegistry
 
 Set = Callable[..., None]
@@ -313,7 +314,9 @@ def test_a_pull_by_packages_is_held_to_the_settings_too(registry: RunningRegistr
 
     def pull(name: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.get(f"http://{registry.address}/v2/dynamic/{name}/manifests/latest", headers=headers, timeout=30)
+        return httpx.get(
+            f"http://{registry.address}/v2/dynamic/{name}/manifests/latest", headers=headers, timeout=CLIENT_SECONDS
+        )
 
     reply = pull("numpy")
     assert (reply.status_code, reply.json()["errors"][0]["code"]) == (403, "DENIED")

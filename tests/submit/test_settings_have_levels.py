@@ -12,6 +12,7 @@ from condarium.domain.settings import Level, check_changes, merge
 from condarium.domain.settings.keys import KEYS
 from condarium.errors import ConfigError, InvalidInput
 from tests.fixtures.gateway import RunningGateway
+from tests.fixtures.patience import CLIENT_SECONDS
 
 #: conda-store's, in its order
 CONDA_STORE = [
@@ -54,7 +55,7 @@ def admin_of(api: RunningGateway, namespace: str) -> httpx.Client:
     reply = api.admin.post("/api/v1/token/", json=body)
     assert reply.status_code == 200, reply.text
     token = reply.json()["data"]["token"]
-    return httpx.Client(base_url=api.address, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    return httpx.Client(base_url=api.address, headers={"Authorization": f"Bearer {token}"}, timeout=CLIENT_SECONDS)
 
 
 def settings(api: RunningGateway, place: str = "") -> dict[str, Any]:

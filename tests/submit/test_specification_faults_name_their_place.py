@@ -1,20 +1,17 @@
 """Each fault of an environment.yml is one error with the line or field, what was found and what is allowed."""
 
-import time
-
 import pytest
 import yaml
 
 from condarium.conda.matchspec import check
 from condarium.domain.specification import parse, reading
 from condarium.errors import SpecificationError
+from tests.fixtures.patience import within
 
 
 def fault_of(text: str | bytes) -> SpecificationError:
-    started = time.monotonic()
-    with pytest.raises(SpecificationError) as caught:
+    with within(2), pytest.raises(SpecificationError) as caught:
         parse(text, check_match_spec=check)
-    assert time.monotonic() - started < 2
     assert len(str(caught.value)) < 900
     return caught.value
 

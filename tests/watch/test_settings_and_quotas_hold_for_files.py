@@ -14,7 +14,7 @@ from services.watcher import handlers, sources
 from services.watcher.handlers import Outcome
 from services.watcher.listener import Listener
 from services.watcher.watching import Watching
-from tests.fixtures.messaging import eventually
+from tests.fixtures.patience import wait_for
 
 FILE = "name: env\nchannels: [conda-forge]\ndependencies: [python]\n"
 
@@ -99,9 +99,9 @@ def test_what_waits_is_read_again_though_nobody_touches_it(database: Database, t
     watching = Watching({"team": (directory,)}, read, Listener("never"), 0.1, 0.5)
     watching.start()
     try:
-        eventually(lambda: seen == [Outcome.WAITS], 8)
+        wait_for(lambda: seen == [Outcome.WAITS], seconds=8)
         put(database, quota_builds=None)
-        eventually(lambda: Outcome.SUBMITTED in seen, 8)
+        wait_for(lambda: Outcome.SUBMITTED in seen, seconds=8)
         count = len(seen)
         time.sleep(1.2)
         assert len(seen) == count

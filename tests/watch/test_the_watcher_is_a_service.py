@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import statistics
 import time
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from sqlalchemy import select
 from condarium.database import Database
 from condarium.database.tables import Build
 from condarium.messaging.relay import Relay
-from tests.fixtures.messaging import Process, eventually, queued, tap, write
+from tests.fixtures.messaging import Process, queued, tap, write
+from tests.fixtures.patience import patient, wait_for, within
 
 SPECIFICATION = "name: demo\nchannels: [conda-forge]\ndependencies: [python]\n"
 
@@ -33,20 +35,19 @@ def test_a_file_becomes_a_build_and_an_event_and_sigterm_ends_it(
 ) -> None:
     (tmp_path / "specs").mkdir()
     with watcher(tmp_path, database.url, amqp_url) as process:
-        eventually(lambda: process.said('"running"'), 40)
+        wait_for(lambda: process.said('"running"'), seconds=40)
         time.sleep(0.5)
         with tap(amqp_url, "build.queued.v1") as read:
-            before = time.monotonic()
-            (tmp_path / "specs/environment.yml").write_text(SPECIFICATION)
-            eventually(read, 15)
-            took = time.monotonic() - before
+            # the next walk through all is five minutes away
+            with within(5):
+                (tmp_path / "specs/environment.yml").write_text(SPECIFICATION)
+                wait_for(read, seconds=15)
             (event,) = read()
         assert event["source"] == "watcher"
         assert event["data"]["environment"] == "demo"
         assert event["data"]["namespace"] == "team"
-        assert took < 5, f"{took:.1f} s"
         process.process.send_signal(signal.SIGTERM)
-        assert process.process.wait(10) == 0
+        assert process.process.wait(patient(10)) == 0
     assert all(json.loads(line) for line in process.text().splitlines())
     assert "Traceback" not in process.text()
 
@@ -58,16 +59,19 @@ def test_watching_holds_up_nothing_else(tmp_path: Path, database: Database, amqp
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with watcher(tmp_path, database.url, amqp_url, CONDARIUM_HEALTH_PORT=str(port)) as process:
-        eventually(lambda: process.said('"running"'), 40)
-        slowest = 0.0
+        wait_for(lambda: process.said('"running"'), seconds=40)
+        took = []
         for _ in range(30):
-            before = time.monotonic()
-            with socket.create_connection(("127.0.0.1", port), 5) as client:
+            with (
+                within(5) as watch,
+                socket.create_connection(("127.0.0.1", port), patient(5)) as client,
+            ):
                 client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 assert client.recv(100).startswith(b"HTTP/1.0 200")
-            slowest = max(slowest, time.monotonic() - before)
+            took.append(watch.seconds)
             time.sleep(0.05)
-        assert slowest < 0.8, f"{slowest:.2f} s"
+        # in its thread the listener would hold up nearly every one of them, for half of its second
+        assert statistics.median(took) < 0.25, took
         used = psutil.Process(process.process.pid).cpu_percent(2.0)
         assert used < 25, f"{used} % of a processor while nothing happens"
 
@@ -81,8 +85,8 @@ def test_it_works_while_the_broker_is_away(tmp_path: Path, database: Database) -
             with database.transaction() as session:
                 return session.execute(select(Build.id)).first() is not None
 
-        eventually(submitted, 40)
-        eventually(lambda: process.said("waiting for the broker"), 10)
+        wait_for(submitted, seconds=40)
+        wait_for(lambda: process.said("waiting for the broker"), seconds=10)
         assert process.terminate(10) == 0
     assert "nothing" not in process.text()
 
@@ -90,7 +94,7 @@ def test_it_works_while_the_broker_is_away(tmp_path: Path, database: Database) -
 def test_a_bad_setting_is_one_sentence(tmp_path: Path) -> None:
     for value, word in (('{"a": ["relative"]}', "absolute path"), ("{", "JSON"), ('{"v2": ["/tmp"]}', "v2")):
         with watcher(tmp_path, "postgresql://x@127.0.0.1:1/x", "amqp://x", CONDARIUM_WATCHER_DIRECTORIES=value) as bad:
-            assert bad.process.wait(30) == 2
+            assert bad.process.wait(patient(30)) == 2
             (line,) = bad.text().splitlines()
             assert "CONDARIUM_WATCHER_DIRECTORIES" in line
             assert word in line
@@ -103,7 +107,7 @@ def test_another_relay_takes_over_from_a_killed_process(tmp_path: Path, database
     with watcher(tmp_path, database.url, amqp_url) as process, tap(amqp_url, "build.queued.v1") as read:
         # what its relay has carried shows that it is the active one
         write(database, queued(1))
-        eventually(read, 40)
+        wait_for(read, seconds=40)
         relay.start()
         try:
             time.sleep(0.3)
@@ -111,7 +115,7 @@ def test_another_relay_takes_over_from_a_killed_process(tmp_path: Path, database
             process.kill()
             write(database, queued(2))
             # the first may come again: who was killed may not have noted that it was confirmed
-            eventually(lambda: {message["data"]["build"] for message in read()} == {1, 2}, 10)
+            wait_for(lambda: {message["data"]["build"] for message in read()} == {1, 2}, seconds=10)
             assert relay.active
         finally:
             relay.stop()
