@@ -86,6 +86,7 @@ def test_it_serves_logs_and_stops_while_streams_are_open(database_url: str, stor
     text = log.read_text()
     for secret in ("the-admin-token", "the-signing-secret", "secret-in-query", "Traceback"):
         assert secret not in text
+    assert "graceful shutdown exceeded" not in text, "streams are told of a stop, and do not wait to be cut"
 
 
 @pytest.mark.parametrize(
