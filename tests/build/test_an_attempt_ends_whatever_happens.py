@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from condarium import config
 from condarium.database import Database, artifacts, builds, environments, logs, stores
 from condarium.database.tables import BuildArtifact, Outbox
+from condarium.domain.naming import prefix_name
 from condarium.domain.specification import parse
 from condarium.errors import ConfigError, Unavailable
 from condarium.work.child import Child, environment, spawned
@@ -206,6 +207,7 @@ def test_the_environment_is_ready_also_when_its_artifacts_were_there_before_the_
     handlers.solved(work, task, {})
     with database.transaction() as session:
         session.execute(select(BuildArtifact)).scalar_one().state = "READY"
+    (work.store.directory / "default" / prefix_name(str(LINKED["lock_hash"]), "env")).mkdir(parents=True)
     Attempt(work, task).run(ready(child(LINKED)))
     assert state(database, build_id)[0] == "COMPLETED"
     with database.transaction() as session:
