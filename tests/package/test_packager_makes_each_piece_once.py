@@ -190,7 +190,7 @@ def test_a_failed_artifact_is_made_after_a_retry(packager: RunningPackager, lock
 def test_whoever_lost_its_lease_writes_nothing(content: Served, tmp_path: Path, lock: Lock) -> None:
     with running_packager(content, tmp_path / "cache", heartbeat_seconds=0.05) as packager:
         build_id = packager.build("env", lock, eager=["CONDA_PACK"])
-        wait_for(lambda: packager.artifact(build_id, "CONDA_PACK").state == "MAKING", seconds=60)
+        wait_for(lambda: packager.artifact(build_id, "CONDA_PACK").state == "MAKING", every=0.005)
         with content.database.transaction() as session:
             session.execute(text("update build_artifacts set owner = 'somebody else', attempt = 7"))
         time.sleep(1.5)
@@ -222,7 +222,7 @@ def test_a_stop_gives_back_what_is_not_done(
             running_packager(content, tmp_path / "cache", start=never_ready, packager_slots=1)
         )
         build_id = packager.build("env", lock, eager=["CONDA_PACK"])
-        wait_for(lambda: packager.artifact(build_id, "CONDA_PACK").state == "MAKING", seconds=60)
+        wait_for(lambda: packager.artifact(build_id, "CONDA_PACK").state == "MAKING", every=0.005)
         # whoever is not told is given up by each of those that wait after ten seconds
         with within(2):
             stack.close()
