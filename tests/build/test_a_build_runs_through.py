@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from condarium.domain.specification import parse
 from condarium.work.submission import submit
 from tests.fixtures.forwarder import forwarder
 from tests.fixtures.patience import patient, wait_for, within
+from tests.fixtures.standstill import stopped_before_linking
 from tests.fixtures.system import System, running_system
 
 SMALL = "name: small\nchannels: [conda-forge]\ndependencies: [python, click]\n"
@@ -147,17 +147,19 @@ def test_a_suspended_builder_cannot_publish_after_its_lease(
     system: System, database: Database, with_children: bool
 ) -> None:
     first = system.start("builder", **SHORT_LEASE)
-    build_id = queue(database, LARGE)
-    wait_for(lambda: staging(system), seconds=20)
-    frozen = [first.process.pid] + [process.pid for process in engines(system) if with_children]
-    for pid in frozen:
-        os.kill(pid, signal.SIGSTOP)
-    system.start("builder")
-    wait_state(database, build_id, "COMPLETED")
-    with database.transaction() as session:
-        finished = builds.load(session, build_id).ended_on
-    for pid in frozen:
-        os.kill(pid, signal.SIGCONT)
+    wait_state(database, queue(database, LARGE), "COMPLETED")  # the packages are in the cache then
+    begun: list[int] = []
+
+    def frozen(_: psutil.Process) -> list[psutil.Process]:
+        return [psutil.Process(first.process.pid), *(engines(system) if with_children else [])]
+
+    again = LARGE.replace("name: ", "name: again-", 1)
+    with stopped_before_linking(system, lambda: begun.append(queue(database, again)), whom=frozen):
+        (build_id,) = begun
+        system.start("builder")
+        wait_state(database, build_id, "COMPLETED")
+        with database.transaction() as session:
+            finished = builds.load(session, build_id).ended_on
     wait_for(lambda: "the lease is lost" in first.log.read_text(), seconds=20)
     with database.transaction() as session:
         build = builds.load(session, build_id)

@@ -1,7 +1,6 @@
 """Rollback, cancel and delete through REST, while a slow build is under way: what people decided stands."""
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import psutil
 import pytest
 
 from tests.fixtures.patience import wait_for, within
+from tests.fixtures.standstill import stopped_before_linking
 from tests.fixtures.system import System, running_system
 
 SPECIFICATION = "name: {}\nchannels: [conda-forge]\ndependencies: [python, click]\nvariables: {{VERSION: '{}'}}\n"
@@ -21,6 +21,8 @@ def system(database_url: str, amqp_url: str, sample_channel: Path) -> Iterator[S
     with running_system(
         database_url=database_url, amqp_url=amqp_url, channel=sample_channel, services=("api", "builder")
     ) as system:
+        # the packages are in the cache then
+        system.wait_build(submit(system, "warm", "up"))
         yield system
 
 
@@ -28,28 +30,12 @@ def submit(system: System, name: str, version: str) -> int:
     return system.submit(SPECIFICATION.format(name, version))
 
 
-def child_of(system: System, build_id: int) -> psutil.Process | None:
-    """The process that works on the build: it holds the lock of its staging."""
-    for process in psutil.Process(system.one("builder").process.pid).children(recursive=True):
-        try:
-            if any(f"/.staging/{build_id}-" in file.path for file in process.open_files()):
-                return process
-        except psutil.Error:
-            continue
-    return None
-
-
 @contextmanager
-def slow(system: System, name: str, version: str) -> Iterator[int]:
-    """A build that stands still until the block ends."""
-    build_id = submit(system, name, version)
-    process = wait_for(lambda: child_of(system, build_id), seconds=30, every=0.002)
-    process.send_signal(signal.SIGSTOP)
-    try:
-        yield build_id
-    finally:
-        if process.is_running():
-            process.send_signal(signal.SIGCONT)
+def slow(system: System, name: str, version: str) -> Iterator[tuple[int, psutil.Process]]:
+    """A build that stands still until the block ends, and the process that works on it."""
+    begun: list[int] = []
+    with stopped_before_linking(system, lambda: begun.append(submit(system, name, version))) as process:
+        yield begun[0], process
 
 
 def current(system: System, name: str) -> int | None:
@@ -66,7 +52,7 @@ def version_of(system: System, name: str) -> str:
 def test_a_rollback_stands_against_a_slow_older_build(system: System) -> None:
     first = submit(system, "env", "one")
     system.wait_build(first)
-    with slow(system, "env", "two") as older:
+    with slow(system, "env", "two") as (older, _):
         newer = submit(system, "env", "three")
         system.wait_build(newer)
         assert current(system, "env") == newer
@@ -85,14 +71,13 @@ def test_a_rollback_stands_against_a_slow_older_build(system: System) -> None:
 
 
 def test_a_cancel_ends_a_build_soon_and_a_retry_finishes_it(system: System) -> None:
-    with slow(system, "env", "one") as running:
-        process = child_of(system, running)
+    with slow(system, "env", "one") as (running, process):
         with within(3):
             reply = system.api.put(f"/api/v1/build/{running}/cancel/")
             assert reply.status_code == 200, reply.text
             build = system.wait_build(running, status="CANCELED", seconds=10)
         assert build["status_info"] == "canceled"
-        wait_for(lambda: process is None or not process.is_running(), seconds=5)
+        wait_for(lambda: not process.is_running(), seconds=5)
     assert not os.path.lexists(system.store / "default" / "envs" / "env")
     assert system.api.put(f"/api/v1/build/{running}/retry/").status_code == 200
     system.wait_build(running)
@@ -101,7 +86,7 @@ def test_a_cancel_ends_a_build_soon_and_a_retry_finishes_it(system: System) -> N
 
 
 def test_an_environment_deleted_and_made_again_knows_nothing_of_the_old_build(system: System) -> None:
-    with slow(system, "env", "old") as old:
+    with slow(system, "env", "old") as (old, _):
         reply = system.api.delete("/api/v1/environment/default/env/")
         assert reply.status_code == 200, reply.text
         new = submit(system, "env", "new")
