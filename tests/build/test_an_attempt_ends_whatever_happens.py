@@ -245,6 +245,9 @@ def test_a_stop_while_the_database_is_away_is_bounded(
     monkeypatch.setattr(Database, "transaction", away)
     with within(3):
         slots.stop()
+    # a process would end now; here the slots end once the database is back
+    monkeypatch.undo()
+    wait_for(lambda: not any(thread.is_alive() for thread in slots._threads))
 
 
 def test_a_claim_made_while_stopping_is_given_back(
