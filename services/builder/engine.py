@@ -26,8 +26,10 @@ import asyncio  # noqa: E402
 import os  # noqa: E402
 import resource  # noqa: E402
 import shutil  # noqa: E402
+import time  # noqa: E402
 import traceback  # noqa: E402
 from collections.abc import Callable  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 from condarium.conda.channels import ChannelSettings  # noqa: E402
 from condarium.conda.disk import exclusive  # noqa: E402
@@ -37,6 +39,9 @@ from condarium.work import nursery  # noqa: E402
 from services.builder.engine_phases import Engine  # noqa: E402
 from services.builder.engine_report import Report  # noqa: E402
 from services.builder.job import STAGING_LOCK, Job  # noqa: E402
+
+#: how long a failed build waits for what still writes into its staging directory
+TIDY_SECONDS = 5.0
 
 
 def main(parent: Parent) -> None:
@@ -55,7 +60,7 @@ def main(parent: Parent) -> None:
             try:
                 tell = asyncio.run(_work(job, settings, report))
             finally:
-                shutil.rmtree(job.staging, ignore_errors=True)
+                _remove(job.staging)
     except Exception as error:
         report.failed(*_judge(error, settings.secrets()))
         return
@@ -70,6 +75,16 @@ async def _work(job: Job, settings: ChannelSettings, report: Report) -> Callable
         return lambda: report.answered(answer)
     outcome = await engine.build()
     return lambda: report.linked(outcome)
+
+
+def _remove(staging: Path) -> None:
+    """After a failure py-rattler's threads may still write there for a moment; the housekeeping takes what is left."""
+    until = time.monotonic() + TIDY_SECONDS
+    while True:
+        shutil.rmtree(staging, ignore_errors=True)
+        if not staging.exists() or time.monotonic() > until:
+            return
+        time.sleep(0.02)
 
 
 def _limit(job: Job) -> None:
