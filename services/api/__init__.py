@@ -8,8 +8,8 @@ Writes:   specifications, builds (QUEUED, cancel asked, deleted), environments (
 
 Besides the five files. `endpoint` makes a route of a plain function (caller, query, body, transaction, envelope),
 `declaration` is what a route promises to answer, `replies/` the models of that (near no hot path: they describe),
-`openapi/` is the description made of them and its page, `bodies` are the models of queries and bodies, `wire` is rows
-as JSON, `lists` are pages as JSON text, `addresses` is the prefix and the slashes. The
+`openapi/` is the description made of them and its page, `bodies` are the models of queries and bodies, `moments` the
+times in them, `wire` is rows as JSON, `lists` are pages as JSON text, `addresses` is the prefix and the slashes. The
 routes of one subject each, one line for each subject:
 - `health`: what operators ask; `pages`: HTML; `ui`: the conda-store web UI; `admin/`: what that lacks
 - `status`: version and permissions

@@ -4,10 +4,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
@@ -24,6 +23,7 @@ from services.api import wire
 from services.api.bodies import MAX_NUMBER, Model, Text
 from services.api.declaration import bare, text
 from services.api.endpoint import Call, Gateway, slow
+from services.api.moments import MomentOrEmpty
 from services.api.replies.audit import AuditPage
 
 MAX_ROWS = 1000
@@ -36,22 +36,6 @@ LINES = "application/x-ndjson"
 logger = log.get(__name__)
 
 
-def _empty_is_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    """A time without a zone is UTC, as all times of this contract are."""
-    if value is None:
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
-
-
-Moment = Annotated[
-    datetime | None, BeforeValidator(_empty_is_none, datetime | Literal[""] | None), AfterValidator(_in_utc)
-]
-
-
 class AuditQuery(Model):
     """`since` and `until` are times of ISO 8601; sums that go on into the span are in it."""
 
@@ -59,8 +43,8 @@ class AuditQuery(Model):
     action: Text = ""
     namespace: Text = ""
     outcome: Literal["", "done", "denied", "failed"] = ""
-    since: Moment = None
-    until: Moment = None
+    since: MomentOrEmpty = None
+    until: MomentOrEmpty = None
     format: Literal["", "json", "jsonl"] = ""
     limit: int = Field(100, ge=1, le=MAX_NUMBER)
     cursor: Text = ""

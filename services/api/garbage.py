@@ -19,6 +19,7 @@ from services.api import handlers, wire
 from services.api.bodies import Model, WithoutNul
 from services.api.declaration import ACK
 from services.api.endpoint import Ack, Call, Done, Gateway, quick
+from services.api.moments import Moment
 from services.api.replies import garbage as replies
 
 PIN = "/api/v1/build/{build_id}/pin/"
@@ -51,7 +52,7 @@ class PinBody(Model):
     may_be_empty: ClassVar[bool] = True
 
     reason: Annotated[str, Field(max_length=500), WithoutNul] = ""
-    expires_on: datetime | None = None
+    expires_on: Moment = None
 
 
 class WhyQuery(Model):
@@ -142,10 +143,8 @@ def pin_build(session: Session, call: Call[Model, PinBody]) -> Any:
     """Keeps a build, whatever comes after it, until `expires_on` or until the pin is taken away."""
     row = handlers.find_build(session, call.caller, call.number("build_id"), Action.UPDATE_ENVIRONMENT)
     expires_on = call.body.expires_on
-    if expires_on is not None:
-        expires_on = expires_on.replace(tzinfo=UTC) if expires_on.tzinfo is None else expires_on
-        if expires_on <= datetime.now(UTC):
-            raise InvalidInput(f"expires_on: {expires_on.isoformat()} is over already")
+    if expires_on is not None and expires_on <= datetime.now(UTC):
+        raise InvalidInput(f"expires_on: {expires_on.isoformat()} is over already")
     if row.status != Status.COMPLETED:
         raise InvalidInput(f"build {row.id} is {row.status}; only what is completed can be pinned")
     pins.put(session, row.id, reason=call.body.reason, expires_on=expires_on, actor=call.caller.name)

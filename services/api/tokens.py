@@ -4,8 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,20 +22,8 @@ from services.api.auditing import record_write
 from services.api.bodies import Model, PagingQuery, Text, WithoutNul
 from services.api.declaration import ACK, page
 from services.api.endpoint import Ack, Call, Gateway, enveloped, quick, slow
+from services.api.moments import Moment
 from services.api.replies.tokens import NewToken, TokenRow
-
-
-def _in_utc(value: datetime | None) -> datetime | None:
-    """A time without a zone is UTC, as all times of the contract are."""
-    if value is None:
-        return None
-    try:
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("datetime_range", "Input should be a datetime that UTC can express") from None
-
-
-Moment = Annotated[datetime | None, AfterValidator(_in_utc)]
 
 
 class TokenBody(Model):

@@ -44,7 +44,7 @@ CHECKS = [
 ]
 #: requests for each operation and kind of data
 EXAMPLES = 12
-#: what is made is made anew the same way each time
+#: what is made is made anew the same way each time, given one PYTHONHASHSEED
 STEADY = settings(
     max_examples=EXAMPLES,
     derandomize=True,
