@@ -46,7 +46,7 @@ check: tools-python ## format, lint, types and import rules, in a minute or less
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-# One hash seed, for what schemathesis makes up: it goes by the order of sets, and CI should not ask other things each time.
+# One hash seed: what schemathesis makes up goes by the order of sets, and CI should not ask other things each time.
 test: export PYTHONHASHSEED := 0
 test: tools-test ## every test against the real parts (PYTEST="-k storage -x")
 	@.venv/bin/pytest -n 2 --dist loadfile --max-worker-restart 2 $(PYTEST)

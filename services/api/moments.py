@@ -9,18 +9,15 @@ from pydantic_core import PydanticCustomError
 
 def _no_number(value: Any) -> Any:
     """pydantic takes numbers, as text too, for seconds since 1970: 20260101 would be a day in August of that year."""
-    number = isinstance(value, int | float)
-    if isinstance(value, str):
-        try:
-            float(value)
-            number = True
-        except ValueError:
-            number = False
-    if number:
-        raise PydanticCustomError(
-            "datetime_number", "Input should be a datetime of ISO 8601, such as 2026-11-23T17:00:00Z, not a number"
-        )
-    return value
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return value
+    except OverflowError:
+        pass  # a number all the same
+    raise PydanticCustomError(
+        "datetime_number", "Input should be a datetime of ISO 8601, such as 2026-11-23T17:00:00Z, not a number"
+    )
 
 
 def _empty_is_none(value: Any) -> Any:
