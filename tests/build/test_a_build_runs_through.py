@@ -148,14 +148,12 @@ def test_a_suspended_builder_cannot_publish_after_its_lease(
 ) -> None:
     first = system.start("builder", **SHORT_LEASE)
     wait_state(database, queue(database, LARGE), "COMPLETED")  # the packages are in the cache then
-    begun: list[int] = []
 
-    def frozen(_: psutil.Process) -> list[psutil.Process]:
+    def frozen() -> list[psutil.Process]:
         return [psutil.Process(first.process.pid), *(engines(system) if with_children else [])]
 
     again = LARGE.replace("name: ", "name: again-", 1)
-    with stopped_before_linking(system, lambda: begun.append(queue(database, again)), whom=frozen):
-        (build_id,) = begun
+    with stopped_before_linking(system, lambda: queue(database, again), whom=frozen) as (build_id, _):
         system.start("builder")
         wait_state(database, build_id, "COMPLETED")
         with database.transaction() as session:

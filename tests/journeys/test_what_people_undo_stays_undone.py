@@ -33,9 +33,8 @@ def submit(system: System, name: str, version: str) -> int:
 @contextmanager
 def slow(system: System, name: str, version: str) -> Iterator[tuple[int, psutil.Process]]:
     """A build that stands still until the block ends, and the process that works on it."""
-    begun: list[int] = []
-    with stopped_before_linking(system, lambda: begun.append(submit(system, name, version))) as process:
-        yield begun[0], process
+    with stopped_before_linking(system, lambda: submit(system, name, version)) as standing:
+        yield standing
 
 
 def current(system: System, name: str) -> int | None:
