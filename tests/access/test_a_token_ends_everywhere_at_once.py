@@ -20,6 +20,7 @@ from services.api.tokens import claims_of
 from tests.fixtures.gateway import RunningGateway, running_gateway
 from tests.fixtures.patience import patient, wait_for, within
 from tests.fixtures.registry import running_registry
+from tests.fixtures.roles import in_force
 from tests.fixtures.served import make_lock
 
 #: what is promised
@@ -56,8 +57,7 @@ def rows(gateway: RunningGateway, token: str | None = None, **query: Any) -> lis
 
 
 def until(look: Callable[[], bool], seconds: float = AT_MOST_SECONDS) -> None:
-    with within(seconds):
-        wait_for(look, seconds=seconds, every=0.005)
+    in_force(look, seconds)
 
 
 @contextmanager

@@ -70,16 +70,14 @@ def pull(system: System, name: str) -> list[str]:
 
 def patiently(ask: Callable[[], httpx.Response]) -> httpx.Response:
     """503 and 429 are no failures: it is being made, or there are many who ask."""
-    last = ask()
+    replies: list[httpx.Response] = []
 
-    def reply() -> httpx.Response | None:
-        nonlocal last
-        last = ask()
-        return last if last.status_code not in (429, 503) else None
+    def answered() -> bool:
+        replies.append(ask())
+        return replies[-1].status_code not in (429, 503)
 
-    if last.status_code in (429, 503):
-        return wait_for(reply, seconds=60, what=lambda: f"an answer: {last.status_code} {last.text}", every=0.3)
-    return last
+    wait_for(answered, seconds=60, what=lambda: f"an answer: {replies[-1]} {replies[-1].text}", every=0.3)
+    return replies[-1]
 
 
 def download(system: System, build_id: int) -> bytes:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.local import processes
+from tests.fixtures.answering import answers
 from tests.fixtures.local_run import CHECKOUT, LocalRun
 from tests.fixtures.patience import patient, wait_for
 
@@ -69,14 +70,7 @@ def _a_killed_service_comes_back(local_run: LocalRun) -> None:
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: processes.start_time(pid) is None, seconds=5)
     url = local_run.settings()["CONDARIUM_API_URL"]
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{url}/readyz", timeout=patient(5)).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    wait_for(answers, seconds=60)
+    wait_for(lambda: answers(httpx.get, f"{url}/readyz"), seconds=60)
     assert local_run.pids()["api"] != pid
 
 

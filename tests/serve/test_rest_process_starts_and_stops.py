@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.fixtures.gateway import healthy
+from tests.fixtures.answering import answers
 from tests.fixtures.patience import CLIENT_SECONDS, patient, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def test_it_serves_logs_and_stops_while_streams_are_open(database_url: str, stor
     log = tmp_path / "log"
     url = f"http://127.0.0.1:{environ['CONDARIUM_API_PORT']}"
     with process(environ, log) as started, httpx.Client(base_url=url, timeout=CLIENT_SECONDS) as client:
-        wait_for(lambda: healthy(client), seconds=20, what="the gateway to start", process=started)
+        wait_for(lambda: answers(client.get, "/healthz"), seconds=20, what="the gateway to start", process=started)
         ready = client.get("/readyz")
         assert (ready.status_code, list(ready.json()["away"])) == (503, ["broker"])
         body = {"specification": "name: a\ndependencies: [zlib]\n"}
